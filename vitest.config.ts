@@ -1,0 +1,28 @@
+/**
+ * How the tests run: one configuration for every folder under test/ and for tests beside their source.
+ *
+ * Files run in forked processes, two at a time: integration tests start a nats-server and several
+ * roles each, and a machine with two cores must still meet its time-outs. Those tests start dist/,
+ * so `npm test` builds first. The closing line is the last line on purpose: CI reads it.
+ */
+import { defineConfig } from 'vitest/config';
+import { ClosingLineReporter } from './test/support/closing-line-reporter.ts';
+
+export default defineConfig({
+  test: {
+    include: ['**/*.test.ts'],
+    exclude: ['**/node_modules/**', 'dist/**', 'coverage/**', '.tools/**', '.belfry/**'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 10_000,
+    allowOnly: false,
+    reporters: ['default', new ClosingLineReporter()],
+    coverage: {
+      provider: 'v8',
+      include: ['{platform,protocol,broker,cluster,actors,webapp,transport,client,bin}/**/*.ts'],
+      reporter: ['text-summary', 'html'],
+    },
+  },
+});
