@@ -1,0 +1,201 @@
+/**
+ * Every limit of the system, with its unit last in its name and what happens beyond it.
+ *
+ * L1  Every queue, buffer, map that grows with use, frame, retry and time-out has its entry here.
+ * L2  Overflow is explicit: an error that says whether to retry, a documented close code, or an eviction that can
+ *     be rebuilt from the log. Never unbounded memory, never a silent drop (G8).
+ * L3  Relations between limits that the design rests on are asserted by test/unit/platform/limits.test.ts.
+ */
+
+const kib = 1_024;
+const mib = 1_024 * kib;
+
+export const limits = {
+  // --- What a client may send ---------------------------------------------------------------------------------
+  /** Characters of a message's text. Beyond: `msg_too_long`; text is never cut. */
+  textCharsMax: 40_000,
+  /** Body of an HTTP request. Beyond: `invalid_arguments` with HTTP 200, the connection is closed. */
+  httpBodyBytesMax: 1 * mib,
+  /** Header block of an HTTP request. Beyond: HTTP 431 by uWebSockets.js. */
+  httpHeaderBytesMax: 16 * kib,
+  /** Arguments of one API call. Beyond: `invalid_arguments`. */
+  httpArgumentsMax: 100,
+  /** Time to receive a whole request body. Beyond: the connection is closed. */
+  httpBodyTimeoutMs: 30_000,
+  /** Requests in progress in one webapp. Beyond: HTTP 503, `service_unavailable`, Retry-After 1. */
+  httpRequestsInProgressMax: 10_000,
+  /** A frame on an RTM socket. Beyond: an error frame `msg_too_long`, the session stays. */
+  rtmFrameBytesMax: 16 * kib,
+  /** A resume frame. Beyond: the socket is closed (1009); send several frames instead. */
+  resumeFrameBytesMax: 256 * kib,
+  /** Cursors over all resume frames of one session. Beyond: closed with 4100. */
+  resumeCursorsMax: 20_000,
+  /** Wait for the resume frame after hello. Beyond: closed with 4100. */
+  resumeWaitMs: 10_000,
+  /** Frames a session may have waiting for their answers. Beyond: an error frame `ratelimited`. */
+  sessionFramesInProgressMax: 64,
+  /** Users of one presence_query or presence_sub. Beyond: an error frame `too_many_users`. */
+  presenceQueryIdsMax: 500,
+  /** Users whose presence one session follows. Beyond: the oldest subscriptions are replaced. */
+  presenceSubscriptionsPerSessionMax: 5_000,
+  /** Users of one conversations.invite. Beyond: `too_many_users`. */
+  inviteUsersMax: 1_000,
+  /** Users of one multi-person direct message, its opener included. Beyond: `too_many_users`. */
+  mpimUsersMax: 9,
+  /** Messages on one page of history. Beyond: `invalid_limit`. */
+  historyPageMessagesMax: 999,
+  /** Messages on one page of history when the caller names no limit. */
+  historyPageMessagesDefault: 100,
+  /** Entries on one page of any other list. Beyond: `invalid_limit`. */
+  listPageEntriesMax: 1_000,
+  /** Characters of a channel's name. Beyond: `invalid_name_maxlength`. */
+  channelNameCharsMax: 80,
+  /** Characters of a user's, an app's or a team's name. Beyond: `invalid_arguments`. */
+  nameCharsMax: 80,
+  /** Characters of a client_msg_id. Beyond: `invalid_arguments`. */
+  clientMessageIdCharsMax: 128,
+  /** Members of one channel. Beyond: `channel_too_large`, not retryable. */
+  channelMembersMax: 250_000,
+  /** Channels one user may be a member of. Beyond: `too_many_channels`, not retryable. */
+  channelsPerUserMax: 10_000,
+
+  // --- Tokens and tickets ---------------------------------------------------------------------------------------
+  /** Life of an RTM ticket. Beyond: the upgrade is refused with 401; fetch a new URL. */
+  ticketLifeMs: 30_000,
+  /** Used tickets a gateway remembers. Beyond: new tickets are refused (retryable) until old ones expire. */
+  ticketsUsedMax: 200_000,
+  /** Tokens a process remembers. Beyond: the least recently used one is read again from the KV. */
+  tokenCacheEntriesMax: 50_000,
+  /** Age of a remembered token. Beyond: read again; bounds the harm of a lost revocation message. */
+  tokenCacheAgeMs: 60_000,
+
+  // --- Records, batches and pages on NATS -----------------------------------------------------------------------
+  /** NATS max_payload, headers counted. Beyond: the NATS client throws; nothing of ours comes near it. */
+  natsPayloadBytesMax: 1 * mib,
+  /** One record of a channel's log. Beyond: group commit cuts and goes on in the next record. */
+  recordBytesMax: 256 * kib,
+  /** Events in one record. Beyond: as for bytes. */
+  recordEventsMax: 1_000,
+  /** One fan-out batch to one gateway. Beyond: the batch leaves at once and a new one is begun. */
+  batchBytesMax: 512 * kib,
+  /** Longest wait of an event for others of its batch. Beyond: the batch leaves. */
+  batchWindowMs: 5,
+  /** One snapshot shard of a channel's members. Beyond: the shard splits. */
+  snapshotShardBytesMax: 64 * kib,
+  /** Events between two snapshots of a channel. */
+  snapshotEveryEvents: 256,
+  /** Bytes of log between two snapshots of a channel. */
+  snapshotEveryBytes: 64 * kib,
+  /** Messages on one materialised page of history. Beyond: a new page. */
+  logPageMessagesMax: 128,
+  /** Parallel gets of one read of the log. Beyond: the rest wait their turn. */
+  logReadsInFlightMax: 64,
+
+  // --- Channel actors -------------------------------------------------------------------------------------------
+  /** Slots of the table. Fixed when the cluster is created. */
+  slotCount: 4_096,
+  /** Messages waiting for one actor. Beyond: the command is refused as retryable, `busy`. */
+  mailboxMessagesMax: 1_000,
+  /** Bytes waiting for one actor. Beyond: as for messages. */
+  mailboxBytesMax: 8 * mib,
+  /** Commands waiting in one worker. Beyond: as for one actor. */
+  workerCommandsMax: 100_000,
+  /** Mutations a channel remembers to answer a retry (G3). Beyond: the oldest one is forgotten. */
+  dedupeEntriesPerChannelMax: 1_000,
+  /** Events of one channel kept in memory. Beyond: the oldest are read from the log. */
+  hotTailEventsPerChannelMax: 1_000,
+  /** Hot tails of one worker together. Beyond: the least recently used channel's tail is dropped. */
+  hotTailBytesPerWorkerMax: 256 * mib,
+  /** Idle time of an actor. Beyond: it is passivated; the next command brings it back from the log. */
+  actorIdleMs: 600_000,
+  /** Restarts of one actor within `actorRestartWindowMs`. Beyond: its commands are refused as retryable for a window. */
+  actorRestartsMax: 5,
+  actorRestartWindowMs: 10_000,
+  /** Wait before an unresolved append is published again, identical, with the same expectation. */
+  appendResendMs: 500,
+  /** Appends of one worker in flight, one a channel. Beyond: channels wait for a free place. */
+  appendsInFlightMax: 16_384,
+  /** Life of a typing event. Later ones of the same user and channel within it are dropped (at-most-once, G9). */
+  typingMs: 3_000,
+
+  // --- Commands -------------------------------------------------------------------------------------------------
+  /** Silence before a command is sent again with the same id. */
+  commandResendMs: 200,
+  /** First and longest wait after a 503 (nobody owns the slot). */
+  commandBackoffFirstMs: 10,
+  commandBackoffLastMs: 80,
+  /** Time for a command, retries included. Beyond: HTTP 503 where a retry is safe, else `service_unavailable`. */
+  commandBudgetMs: 5_000,
+  /** Commands of one process that wait for a reply. Beyond: refused at once as retryable. */
+  commandsInFlightMax: 20_000,
+
+  // --- Gateway --------------------------------------------------------------------------------------------------
+  /** Bytes waiting for one socket. Beyond: uWebSockets.js closes it with 1006; the client reconnects and resumes. */
+  socketBackpressureBytesMax: 1 * mib,
+  /** Sessions of one gateway. Beyond: the upgrade is refused with 503; rtm.connect names another gateway. */
+  sessionsPerGatewayMax: 250_000,
+  /** Silence of a socket. Beyond: closed; uWebSockets.js sends protocol pings before that. */
+  socketIdleTimeoutMs: 120_000,
+  /** Events of one stream held until a gap before them is filled. Beyond: `resync` to its subscribers. */
+  gapHoldEventsMax: 1_000,
+  /** Bytes of all held events of one gateway. Beyond: as for events, the largest stream first. */
+  gapHoldBytesMax: 64 * mib,
+  /** Time a gap may stay open. Beyond: `resync`. */
+  gapHoldMs: 10_000,
+  /** Events one resume may replay on one stream. Beyond: they follow in several reads; no limit on the whole. */
+  resumeReadEventsMax: 500,
+  /** Beat of the batch number of a (worker, gateway) pair when no batch is sent. */
+  batchBeatMs: 250,
+  /** Cursors a gateway verifies per second. Beyond: they wait behind live traffic. */
+  cursorChecksPerSecondMax: 1_000,
+  /** Interest is reconciled with each slot's owner. */
+  interestReconcileMs: 60_000,
+  /** Subscription requests of one message to a slot. Beyond: several messages. */
+  subscribeEntriesMax: 1_000,
+  /** Messages waiting in one NATS subscription's queue. Beyond: the connection is treated as lost (gaps are filled). */
+  natsQueueMessagesMax: 65_536,
+
+  // --- Presence -------------------------------------------------------------------------------------------------
+  /** From the end of a user's last session to `away`: a reconnect within it shows nothing. */
+  presenceGraceMs: 10_000,
+  /** From a user's last activity to `away`. */
+  presenceIdleMs: 30 * 60_000,
+  /** Changes of presence are gathered this long for one message to a gateway; the newest state wins. */
+  presenceBatchMs: 100,
+
+  // --- Cluster --------------------------------------------------------------------------------------------------
+  heartbeatMs: 100,
+  /** Silence of a node. Beyond: it is suspect, and asked directly. */
+  suspectAfterMs: 350,
+  /** Wait for a suspect's answer. Beyond: it is dead, and its incarnation never returns. */
+  suspectPingMs: 150,
+  /** Stall of a worker's main loop. Beyond: it serves nothing until a control round trip confirms its incarnation. */
+  loopStallMs: 100,
+  /** Life of the ring manager's lease, and the time between two renewals. Beyond: another candidate takes it. */
+  ringManagerLeaseMs: 1_000,
+  ringManagerRenewMs: 300,
+  /** Time for a planned hand-off of a slot. Beyond: the old owner is evicted, then as after a crash. */
+  handoffMs: 500,
+  /** Silence after which the table is read again through its leader. */
+  tableRefreshMs: 500,
+  /** A worker's clock off by more takes no slots. */
+  clockSkewMsMax: 500,
+  /** Nodes of one cluster. Beyond: the newcomer refuses to start. */
+  nodesMax: 1_000,
+
+  // --- Processes ------------------------------------------------------------------------------------------------
+  /** Graceful drain of a role. Beyond: it exits with 1. */
+  drainMs: 10_000,
+  /** Repeats of a stop signal within this time count once; a later one ends the process at once. */
+  signalRepeatMs: 1_000,
+  /** Wait before `belfry dev` restarts a process that died, so that a killed worker's slots move first. */
+  restartDelayMs: 1_000,
+  /** Time for a role of `belfry dev` to become ready. Beyond: one line, exit 2. */
+  startMs: 30_000,
+  /** First connection to NATS. Beyond: one line, exit 2. */
+  natsConnectMs: 5_000,
+  natsReconnectWaitMs: 50,
+  natsPingMs: 500,
+} as const;
+
+export type Limits = typeof limits;
