@@ -1,0 +1,139 @@
+/**
+ * Batches: what a worker sends to one gateway on `belfry.out.<region>.<gateway>`, in order, numbered.
+ *
+ * Invariants:
+ * B1  Batch numbers of one (worker incarnation, gateway incarnation) pair are 1, 2, 3 … without a hole; core NATS may
+ *     lose some, so the receiver checks. A batch with no entries is a beat: it repeats the last number.
+ * B2  Entries stand in the order in which the worker decided: events of a stream by seq; the reply to a subscription
+ *     before the first event after the seq that it states.
+ */
+import { decodeVersioned, encode } from './codec.ts';
+import { DecodeError } from './errors.ts';
+import { parseIncarnation, parseStreamId, parseUserId, type Incarnation, type SessionId, type StreamId, type UserId } from './ids.ts';
+import type { Presence } from './events.ts';
+import type { Reply } from './commands.ts';
+
+export const BATCH_FORMAT = 1;
+export const BATCH_BYTES_MAX = 512 * 1024;
+export const BATCH_BYTES_ACCEPTED_MAX = 1024 * 1024;
+
+/** What happens to subscriptions at an event's position in its stream. */
+export type Effect =
+  | { readonly kind: 'join'; readonly users: readonly UserId[] }
+  | { readonly kind: 'leave'; readonly users: readonly UserId[] };
+
+export type BatchEntry =
+  /** A durable event as the RTM frame that clients get (JSON text bytes), encoded once. */
+  | {
+      readonly kind: 'event';
+      readonly stream: StreamId;
+      readonly seq: number;
+      readonly frame: Uint8Array;
+      readonly effect?: Effect;
+      readonly origin?: SessionId;
+    }
+  /** At most once, no seq: typing. */
+  | { readonly kind: 'transient'; readonly stream: StreamId; readonly frame: Uint8Array; readonly origin?: SessionId }
+  | { readonly kind: 'presence'; readonly user: UserId; readonly presence: Presence }
+  /** The events after `from` are not to be had one by one: clients reload that stream. `tail` is where it goes on. */
+  | { readonly kind: 'resync'; readonly stream: StreamId; readonly from: number; readonly tail: number }
+  | { readonly kind: 'reply'; readonly reply: Reply };
+
+export interface Batch {
+  readonly worker: Incarnation;
+  readonly number: number;
+  readonly entries: readonly BatchEntry[];
+}
+
+export function encodeBatch(batch: Batch): Uint8Array {
+  return encode([BATCH_FORMAT, batch.worker, batch.number, batch.entries.map(pack)]);
+}
+
+function pack(entry: BatchEntry): unknown[] {
+  switch (entry.kind) {
+    case 'event':
+      return ['e', entry.stream, entry.seq, entry.frame, entry.effect ?? null, entry.origin ?? null];
+    case 'transient':
+      return ['t', entry.stream, entry.frame, entry.origin ?? null];
+    case 'presence':
+      return ['p', entry.user, entry.presence];
+    case 'resync':
+      return ['x', entry.stream, entry.from, entry.tail];
+    case 'reply':
+      return ['r', entry.reply];
+    default:
+      return entry satisfies never;
+  }
+}
+
+/** @throws DecodeError for anything but a well-formed batch of this format. */
+export function decodeBatch(bytes: Uint8Array): Batch {
+  const [, worker, number, entries] = decodeVersioned('batch', bytes, BATCH_BYTES_ACCEPTED_MAX, BATCH_FORMAT);
+  const incarnation = parseIncarnation(worker);
+  if (incarnation === undefined || !isCount(number) || !Array.isArray(entries)) throw malformed('head');
+  return { worker: incarnation, number, entries: entries.map(unpack) };
+}
+
+function unpack(value: unknown): BatchEntry {
+  if (!Array.isArray(value)) throw malformed('entry');
+  switch (value[0]) {
+    case 'e':
+      return unpackEvent(value);
+    case 't':
+      return { kind: 'transient', stream: stream(value[1]), frame: bytes(value[2]), ...origin(value[3]) };
+    case 'p':
+      return { kind: 'presence', user: user(value[1]), presence: value[2] === 'active' ? 'active' : 'away' };
+    case 'x':
+      return { kind: 'resync', stream: stream(value[1]), from: count(value[2]), tail: count(value[3]) };
+    case 'r':
+      return { kind: 'reply', reply: reply(value[1]) };
+    default:
+      throw malformed('entry kind');
+  }
+}
+
+function unpackEvent(value: unknown[]): BatchEntry {
+  const [, name, seq, frame, effect, from] = value;
+  const head = { kind: 'event', stream: stream(name), seq: count(seq), frame: bytes(frame), ...origin(from) } as const;
+  return effect === null || effect === undefined ? head : { ...head, effect: unpackEffect(effect) };
+}
+
+function unpackEffect(value: unknown): Effect {
+  const { kind, users } = value as { kind?: unknown; users?: unknown };
+  if ((kind !== 'join' && kind !== 'leave') || !Array.isArray(users)) throw malformed('effect');
+  return { kind, users: users.map(user) };
+}
+
+function malformed(detail: string): DecodeError {
+  return new DecodeError('batch', `malformed ${detail}`);
+}
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+function count(value: unknown): number {
+  if (!isCount(value)) throw malformed('count');
+  return value;
+}
+function stream(value: unknown): StreamId {
+  const id = parseStreamId(value);
+  if (id === undefined) throw malformed('stream');
+  return id;
+}
+function user(value: unknown): UserId {
+  const id = parseUserId(value);
+  if (id === undefined) throw malformed('user');
+  return id;
+}
+function bytes(value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw malformed('frame');
+  return value;
+}
+function origin(value: unknown): { origin?: SessionId } {
+  return typeof value === 'string' ? { origin: value as SessionId } : {};
+}
+function reply(value: unknown): Reply {
+  if (typeof value !== 'object' || value === null || !isCount((value as { requestId?: unknown }).requestId)) {
+    throw malformed('reply');
+  }
+  return value as Reply;
+}

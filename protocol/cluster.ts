@@ -1,0 +1,157 @@
+/**
+ * What the cluster's members say to each other: heartbeats, the slot table, control requests. Types and codecs; the
+ * rules are cluster/'s.
+ */
+import { decodeVersioned, encode } from './codec.ts';
+import { DecodeError } from './errors.ts';
+import { parseIncarnation, parseNodeId, type Incarnation, type NodeId } from './ids.ts';
+
+export const CLUSTER_FORMAT = 1;
+export type Role = 'webapp' | 'worker' | 'gateway';
+
+/** A node's entry in the cluster bucket under `node.<incarnation>`; what an operator set and others need. */
+export interface NodeEntry {
+  readonly id: NodeId;
+  readonly incarnation: Incarnation;
+  readonly role: Role;
+  readonly zone: string;
+  readonly weight: number;
+  readonly region: string;
+  /** ws:// or http:// URL that clients reach it by; empty for workers. */
+  readonly publicUrl: string;
+  readonly pid: number;
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+}
+
+/** Every 100 ms, from the main loop, on core NATS. */
+export interface Heartbeat {
+  readonly incarnation: Incarnation;
+  readonly role: Role;
+  /** The revision of the table that the sender acts on; 0 before it has one. */
+  readonly view: number;
+  /** Sessions on a gateway, owned slots of a worker. */
+  readonly load: number;
+  /** The sender's wall clock, ms: others measure skew with it. */
+  readonly wallMs: number;
+  readonly state: 'joining' | 'serving' | 'paused' | 'draining';
+}
+
+export type SlotState = 'stable' | 'handoff';
+
+/** One row of the table. */
+export interface SlotRow {
+  /** Undefined: nobody (no live worker). In a hand-off: the new owner. */
+  readonly owner: Incarnation | undefined;
+  /** Rises by one with each change of owner. */
+  readonly epoch: number;
+  readonly state: SlotState;
+  /** In a hand-off: who owns it until RELEASE. */
+  readonly from: Incarnation | undefined;
+  /** True when the previous owner is not known to be cut off: activation appends an epoch record first. */
+  readonly fence: boolean;
+}
+
+/** The slot table, as stored in the cluster bucket under `table`; its KV revision is the view. */
+export interface TableValue {
+  readonly rows: readonly SlotRow[];
+}
+
+export function encodeHeartbeat(beat: Heartbeat): Uint8Array {
+  return encode([CLUSTER_FORMAT, beat.incarnation, beat.role, beat.view, beat.load, beat.wallMs, beat.state]);
+}
+
+const ROLES: readonly string[] = ['webapp', 'worker', 'gateway'];
+const BEAT_STATES: readonly string[] = ['joining', 'serving', 'paused', 'draining'];
+
+/** @throws DecodeError */
+export function decodeHeartbeat(bytes: Uint8Array): Heartbeat {
+  const [, name, role, view, load, wallMs, state] = decodeVersioned('heartbeat', bytes, 1024, CLUSTER_FORMAT);
+  const incarnation = parseIncarnation(name);
+  if (incarnation === undefined || !ROLES.includes(role as string) || !BEAT_STATES.includes(state as string)) {
+    throw new DecodeError('heartbeat', 'malformed');
+  }
+  if (!isCount(view) || !isCount(load) || typeof wallMs !== 'number') throw new DecodeError('heartbeat', 'malformed');
+  return { incarnation, role: role as Role, view, load, wallMs, state: state as Heartbeat['state'] };
+}
+
+/** Owners once, rows as small integers: about 30 KB for 4,096 slots. */
+export function encodeTable(table: TableValue): Uint8Array {
+  const owners = [...new Set(table.rows.flatMap((row) => [row.owner, row.from]).filter((owner) => owner !== undefined))];
+  const index = new Map(owners.map((owner, i) => [owner, i + 1]));
+  const place = (owner: Incarnation | undefined) => (owner === undefined ? 0 : (index.get(owner) ?? 0));
+  return encode([
+    CLUSTER_FORMAT,
+    owners,
+    table.rows.map((row) => place(row.owner)),
+    table.rows.map((row) => row.epoch),
+    table.rows.map((row) => (row.state === 'handoff' ? 1 : 0) + (row.fence ? 2 : 0)),
+    table.rows.map((row) => place(row.from)),
+  ]);
+}
+
+/** @throws DecodeError */
+export function decodeTable(bytes: Uint8Array): TableValue {
+  const [, names, owner, epoch, flags, from] = decodeVersioned('table', bytes, 1024 * 1024, CLUSTER_FORMAT);
+  if (!isList(names) || !isList(owner) || !isList(epoch) || !isList(flags) || !isList(from)) {
+    throw new DecodeError('table', 'malformed');
+  }
+  if (epoch.length !== owner.length || flags.length !== owner.length || from.length !== owner.length) {
+    throw new DecodeError('table', 'uneven columns');
+  }
+  const owners = [undefined, ...names.map(incarnation)];
+  const rows = owner.map((place, slot): SlotRow => {
+    const bits = flags[slot] as number;
+    return {
+      owner: owners[place as number],
+      epoch: isCount(epoch[slot]) ? (epoch[slot] as number) : 0,
+      state: bits & 1 ? 'handoff' : 'stable',
+      from: owners[from[slot] as number],
+      fence: (bits & 2) !== 0,
+    };
+  });
+  return { rows };
+}
+
+/** JSON in the bucket: people look at it. @throws DecodeError */
+export function decodeNodeEntry(bytes: Uint8Array): NodeEntry {
+  let value: Partial<Record<keyof NodeEntry, unknown>>;
+  try {
+    value = JSON.parse(Buffer.from(bytes).toString()) as typeof value;
+  } catch (cause) {
+    throw new DecodeError('node entry', 'not JSON', { cause });
+  }
+  const id = parseNodeId(value?.id);
+  const life = parseIncarnation(value?.incarnation);
+  if (id === undefined || life === undefined || !ROLES.includes(value.role as string)) {
+    throw new DecodeError('node entry', 'malformed');
+  }
+  return {
+    id,
+    incarnation: life,
+    role: value.role as Role,
+    zone: String(value.zone ?? ''),
+    weight: Number(value.weight ?? 1),
+    region: String(value.region ?? ''),
+    publicUrl: String(value.publicUrl ?? ''),
+    pid: Number(value.pid ?? 0),
+    version: String(value.version ?? ''),
+    startedAt: Number(value.startedAt ?? 0),
+  };
+}
+export function encodeNodeEntry(entry: NodeEntry): Uint8Array {
+  return Buffer.from(JSON.stringify(entry));
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+function isList(value: unknown): value is unknown[] {
+  return Array.isArray(value);
+}
+function incarnation(value: unknown): Incarnation {
+  const life = parseIncarnation(value);
+  if (life === undefined) throw new DecodeError('table', 'malformed owner');
+  return life;
+}
