@@ -64,10 +64,11 @@ function isCount(value: unknown): value is number {
 }
 
 function decodeSkip(value: unknown): SkipPointer {
-  if (!Array.isArray(value) || !value.every(isCount) || value.length !== 3) {
+  const [sequence, firstSeq, firstTs] = Array.isArray(value) ? (value as unknown[]) : [];
+  if (!isCount(sequence) || !isCount(firstSeq) || !isCount(firstTs)) {
     throw new DecodeError('record', 'malformed skip pointer');
   }
-  return { sequence: value[0], firstSeq: value[1], firstTs: value[2] };
+  return { sequence, firstSeq, firstTs };
 }
 
 function decodeEvent(value: unknown): DurableEvent {
