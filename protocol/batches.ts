@@ -17,10 +17,17 @@ export const BATCH_FORMAT = 1;
 export const BATCH_BYTES_MAX = 512 * 1024;
 export const BATCH_BYTES_ACCEPTED_MAX = 1024 * 1024;
 
-/** What happens to subscriptions at an event's position in its stream. */
-export type Effect =
-  | { readonly kind: 'join'; readonly users: readonly UserId[] }
-  | { readonly kind: 'leave'; readonly users: readonly UserId[] };
+/**
+ * What an event does to subscriptions, at its position in its stream. In a conversation's stream (`joined`, `left`,
+ * `opened`) it concerns that stream itself. A `membership` event in a user's stream names the conversation in `stream`:
+ * the gateway then has it admitted by its owner (or lets go of it), for it may hold no interest in it yet.
+ */
+export interface Effect {
+  readonly kind: 'join' | 'leave';
+  readonly users: readonly UserId[];
+  /** Only in a user's stream: the conversation that was joined or left. */
+  readonly stream?: StreamId;
+}
 
 export type BatchEntry =
   /** A durable event as the RTM frame that clients get (JSON text bytes), encoded once. */
@@ -99,9 +106,10 @@ function unpackEvent(value: unknown[]): BatchEntry {
 }
 
 function unpackEffect(value: unknown): Effect {
-  const { kind, users } = value as { kind?: unknown; users?: unknown };
+  const { kind, users, stream: about } = value as { kind?: unknown; users?: unknown; stream?: unknown };
   if ((kind !== 'join' && kind !== 'leave') || !Array.isArray(users)) throw malformed('effect');
-  return { kind, users: users.map(user) };
+  const effect = { kind, users: users.map(user) } as const;
+  return about === undefined ? effect : { ...effect, stream: stream(about) };
 }
 
 function malformed(detail: string): DecodeError {
