@@ -1,0 +1,141 @@
+/**
+ * A real nats-server for tests: the repository's nats.conf, loopback, a free port, a store of its own and fresh
+ * passwords. Nothing of it outlives the test process.
+ *
+ * T1  The URL stays the same over kill(), stop() and start(): clients find the server again.
+ * T2  start() resolves when the server accepts clients, never after a fixed time.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { accessSync, constants } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const NATS_USERS = ['webapp', 'worker', 'gateway', 'admin', 'sys'] as const;
+export type NatsUser = (typeof NATS_USERS)[number];
+
+export interface NatsCredentials {
+  readonly user: NatsUser;
+  readonly password: string;
+}
+
+export interface TestNatsServer {
+  readonly url: string;
+  readonly users: Readonly<Record<NatsUser, NatsCredentials>>;
+  /** The passwords as nats.conf and the roles take them: BELFRY_NATS_<ROLE>_PASSWORD. */
+  readonly env: Readonly<Record<string, string>>;
+  pid(): number;
+  /** SIGKILL: what was acknowledged stays in the store. */
+  kill(): Promise<void>;
+  /** Stops the process (SIGSTOP) without closing a socket, and lets it go on. */
+  freeze(): void;
+  thaw(): void;
+  /** Again after kill(), on the same port and store (T1). */
+  start(): Promise<void>;
+  /** Ends the process and removes the store. */
+  stop(): Promise<void>;
+}
+
+const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
+const START_WAIT_MS = 10_000;
+
+export async function startNatsServer(): Promise<TestNatsServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'belfry-nats-'));
+  const users = Object.fromEntries(
+    NATS_USERS.map((user) => [user, { user, password: `p${randomBytes(16).toString('hex')}` }]),
+  ) as Record<NatsUser, NatsCredentials>;
+  const env = Object.fromEntries(
+    Object.values(users).map(({ user, password }) => [`BELFRY_NATS_${user.toUpperCase()}_PASSWORD`, password]),
+  );
+  let running = await launch(folder, env, '-1');
+  const { url } = running;
+  const end = async (signal: 'SIGKILL' | 'SIGTERM') => {
+    await endProcess(running.child, signal);
+  };
+  return {
+    url,
+    users,
+    env,
+    pid: () => running.child.pid ?? 0,
+    kill: () => end('SIGKILL'),
+    freeze: () => void running.child.kill('SIGSTOP'),
+    thaw: () => void running.child.kill('SIGCONT'),
+    async start() {
+      running = await launch(folder, env, new URL(url).port);
+    },
+    async stop() {
+      await end('SIGKILL');
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The first nats-server in the order of scripts/setup.sh. */
+export function findNatsServer(): string {
+  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'nats-server'));
+  const given = process.env['BELFRY_NATS_SERVER'];
+  const own = [join(REPOSITORY, '.tools/bin/nats-server'), join(REPOSITORY, '.tools/usr/sbin/nats-server')];
+  // What setup.sh unpacked was needed because the system's is absent or too old: it comes before the PATH here.
+  const candidates = [...(given === undefined ? [] : [given]), ...own, ...onPath, '/usr/sbin/nats-server'];
+  const found = candidates.find(isExecutable);
+  if (found === undefined) throw new Error('no nats-server: run ./scripts/setup.sh');
+  return found;
+}
+
+async function launch(folder: string, env: Readonly<Record<string, string>>, port: string) {
+  const ports = await mkdtemp(join(folder, 'ports-'));
+  await mkdir(join(folder, 'store'), { recursive: true });
+  const flags = ['-c', join(REPOSITORY, 'nats.conf'), '-n', 'test', '-a', '127.0.0.1', '-p', port];
+  const child = spawn(findNatsServer(), [...flags, '-sd', join(folder, 'store'), '--ports_file_dir', ports], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const killWithTest = () => void child.kill('SIGKILL');
+  process.once('exit', killWithTest);
+  child.once('exit', () => process.removeListener('exit', killWithTest));
+  const log = tailOf(child);
+  return { child, url: await portsFile(child, ports, log) };
+}
+
+/** The server writes this file when its listeners are up. */
+async function portsFile(child: ChildProcess, folder: string, log: () => string): Promise<string> {
+  const deadline = Date.now() + START_WAIT_MS;
+  while (Date.now() < deadline && child.exitCode === null && child.signalCode === null) {
+    const [name] = await readdir(folder);
+    const text = name === undefined ? '' : await readFile(join(folder, name), 'utf8');
+    const url = /nats:\/\/127\.0\.0\.1:\d+/.exec(text)?.[0];
+    if (url !== undefined) return url;
+    await wait(5);
+  }
+  child.kill('SIGKILL');
+  throw new Error(`nats-server did not start:\n${log()}`);
+}
+
+/** The last of what the server wrote, for a failure's message; the pipe must be read or it blocks. */
+function tailOf(child: ChildProcess): () => string {
+  let tail = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    tail = (tail + chunk.toString()).slice(-4_000);
+  });
+  return () => tail;
+}
+
+async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, 'exit');
+  child.kill(signal);
+  await exit;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
