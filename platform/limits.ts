@@ -22,6 +22,10 @@ export const limits = {
   httpArgumentsMax: 100,
   /** Time to receive a whole request body. Beyond: the connection is closed. */
   httpBodyTimeoutMs: 30_000,
+  /** Bytes of an oversized body that are read and thrown away before the answer. Beyond: answered at once and closed. */
+  httpBodyDiscardBytesMax: 64 * mib,
+  /** From the last answer of a listener that stops to the end of its connections. Beyond: they are cut. */
+  httpLingerMs: 20,
   /** Requests in progress in one webapp. Beyond: HTTP 503, `service_unavailable`, Retry-After 1. */
   httpRequestsInProgressMax: 10_000,
   /** A frame on an RTM socket. Beyond: an error frame `msg_too_long`, the session stays. */

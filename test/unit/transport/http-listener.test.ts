@@ -1,0 +1,237 @@
+/** The HTTP listener over real sockets on loopback: what it hands on, what it refuses, and that it survives both. */
+import { connect } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../platform/clock.ts';
+import { silentLogger } from '../../../platform/logger.ts';
+import type { ApiHandler, ApiRequest } from '../../../protocol/http.ts';
+import { startHttpListener, type HttpLimits, type HttpListener } from '../../../transport/http-listener.ts';
+import { startAdminListener } from '../../../transport/admin-listener.ts';
+
+const open: HttpListener[] = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((listener) => listener.stop(0)));
+});
+
+async function start(handler: ApiHandler, limits: Partial<HttpLimits> = {}): Promise<string> {
+  const options = { host: '127.0.0.1', port: 0, clock: systemClock, logger: silentLogger };
+  const listener = await startHttpListener({ ...options, handler, limits });
+  open.push(listener);
+  return `http://127.0.0.1:${listener.port}`;
+}
+
+const echo: ApiHandler = (request) =>
+  Promise.resolve({
+    status: 200,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(shown(request)),
+  });
+
+function shown(request: ApiRequest) {
+  return { ...request, body: request.body.toString() };
+}
+
+/** Sends raw bytes and gives what came back until the server closed or `until` appeared. 'end': says that no more follows. */
+function raw(base: string, bytes: string | Buffer, until?: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(Number(new URL(base).port), '127.0.0.1', () => {
+      if (until === 'end') socket.end(bytes);
+      else socket.write(bytes);
+    });
+    let text = '';
+    const done = () => {
+      socket.destroy();
+      resolve(text);
+    };
+    socket.on('data', (chunk) => {
+      text += chunk.toString();
+      if (until !== undefined && text.includes(until)) done();
+    });
+    socket.on('error', done);
+    socket.on('close', done);
+  });
+}
+
+describe('the HTTP listener', () => {
+  it('hands on path, verb, query, headers and body of a request', async () => {
+    const base = await start(echo);
+    const response = await fetch(`${base}/api/chat.postMessage?a=1&b=%20`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer x', 'content-type': 'text/plain', 'user-agent': 'me' },
+      body: 'hellö',
+    });
+    expect(response.headers.get('content-type')).toBe('application/json');
+    expect(await response.json()).toEqual({
+      path: '/api/chat.postMessage',
+      verb: 'POST',
+      query: 'a=1&b=%20',
+      headers: { authorization: 'Bearer x', contentType: 'text/plain', userAgent: 'me' },
+      body: 'hellö',
+      remoteAddress: '127.0.0.1',
+    });
+  });
+
+  it('serves requests without a body, whatever their verb', async () => {
+    const base = await start(echo);
+    for (const method of ['GET', 'POST', 'DELETE', 'OPTIONS']) {
+      const response = await fetch(`${base}/x`, { method });
+      expect(await response.json()).toMatchObject({ verb: method, body: '', query: '' });
+    }
+  });
+
+  it('joins a body that comes in many pieces', async () => {
+    const base = await start(async (request) => ({ status: 200, headers: {}, body: request.body }));
+    const body = Buffer.alloc(900_000, 'abcdefg');
+    const response = await fetch(base, { method: 'POST', body });
+    expect(Buffer.from(await response.arrayBuffer()).equals(body)).toBe(true);
+  });
+
+  it('answers a body over the limit with invalid_arguments and HTTP 200, and does not call the handler', async () => {
+    let calls = 0;
+    const base = await start(async (request) => {
+      calls += 1;
+      return echo(request);
+    });
+    const response = await fetch(base, { method: 'POST', body: Buffer.alloc(3 * 1024 * 1024) });
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ ok: false, error: 'invalid_arguments' });
+    expect(calls).toBe(0);
+  });
+
+  it('stops reading a body that never ends', async () => {
+    const base = await start(echo, { bodyBytesMax: 1000, bodyDiscardBytesMax: 10_000 });
+    const answer = await raw(
+      base,
+      `POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n${'x'.repeat(50_000)}`,
+    );
+    expect(answer).toContain('invalid_arguments');
+  });
+
+  it('closes on a body that comes too slowly', async () => {
+    const base = await start(echo, { bodyTimeoutMs: 50 });
+    expect(await raw(base, 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nsome')).toBe('');
+  });
+
+  it('refuses floods of headers and nonsense, and goes on', async () => {
+    const base = await start(echo);
+    const flood = `x-y: ${'z'.repeat(900)}\r\n`.repeat(100);
+    expect(await raw(base, `GET / HTTP/1.1\r\nhost: x\r\n${flood}\r\n`)).not.toContain('200 OK');
+    await raw(base, `GET / HTTP/1.1\r\nhost: x\r\n${'a: b\r\n'.repeat(500)}\r\n`, 'end');
+    await raw(base, Buffer.from([0, 255, 1, 2, 10, 13, 10, 13, 10]), 'end');
+    await raw(base, 'GET\r\n\r\n', 'end');
+    expect((await fetch(base)).status).toBe(200);
+  });
+
+  it('takes a header block of 8 KiB, which browsers may send', async () => {
+    const base = await start(echo);
+    expect((await fetch(base, { headers: { cookie: 'c'.repeat(8_000) } })).status).toBe(200);
+  });
+
+  it('survives clients that give up before the answer', async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let entered = (): void => undefined;
+    const inside = new Promise<void>((resolve) => (entered = resolve));
+    const base = await start(async (request) => {
+      if (request.path === '/held') {
+        entered();
+        await held;
+      }
+      return echo(request);
+    });
+    const abort = new AbortController();
+    const request = fetch(`${base}/held`, { signal: abort.signal }).catch(() => 'aborted');
+    await inside;
+    abort.abort();
+    expect(await request).toBe('aborted');
+    expect((await fetch(`${base}/other`)).status).toBe(200);
+    release();
+    expect((await fetch(`${base}/other`)).status).toBe(200);
+  });
+
+  it('survives pipelined requests', async () => {
+    const base = await start(echo);
+    const one = 'GET /p HTTP/1.1\r\nhost: x\r\n\r\n';
+    await raw(base, one.repeat(50), '/p');
+    expect((await fetch(base)).status).toBe(200);
+  });
+
+  it('refuses more requests in progress than its limit with 503 and Retry-After', async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let entered = (): void => undefined;
+    const inside = new Promise<void>((resolve) => (entered = resolve));
+    const base = await start(
+      async (request) => {
+        entered();
+        await held;
+        return echo(request);
+      },
+      { requestsInProgressMax: 1 },
+    );
+    const first = fetch(base);
+    await inside;
+    const second = await fetch(base);
+    expect(second.status).toBe(503);
+    expect(second.headers.get('retry-after')).toBe('1');
+    expect(await second.json()).toEqual({ ok: false, error: 'service_unavailable' });
+    release();
+    expect((await first).status).toBe(200);
+  });
+
+  it('answers internal_error when a handler throws, and shows no stack', async () => {
+    const base = await start(() => Promise.reject(new Error('secret')));
+    const response = await fetch(base);
+    expect(await response.json()).toEqual({ ok: false, error: 'internal_error' });
+  });
+
+  it('says in one line that a port is taken', async () => {
+    const base = await start(echo);
+    const port = Number(new URL(base).port);
+    const again = startHttpListener({
+      host: '127.0.0.1',
+      port,
+      handler: echo,
+      clock: systemClock,
+      logger: silentLogger,
+    });
+    await expect(again).rejects.toThrow(/^cannot listen on 127\.0\.0\.1:\d+: [^\n]*$/);
+  });
+
+  it('finishes requests in progress before it stops', async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let entered = (): void => undefined;
+    const inside = new Promise<void>((resolve) => (entered = resolve));
+    const base = await start(async (request) => {
+      entered();
+      await held;
+      return echo(request);
+    });
+    const pending = fetch(base);
+    await inside;
+    const stopped = open.splice(0)[0]!.stop(5_000);
+    release();
+    expect((await pending).status).toBe(200);
+    await stopped;
+    await expect(fetch(base)).rejects.toThrow();
+  });
+});
+
+describe('the admin listener', () => {
+  it('tells health, readiness and metrics', async () => {
+    let missing: string[] = ['broker'];
+    const metrics = { expose: () => Promise.resolve({ contentType: 'text/plain; version=0.0.4', body: 'a 1\n' }) };
+    const options = { host: '127.0.0.1', port: 0, clock: systemClock, logger: silentLogger, metrics };
+    const listener = await startAdminListener({ ...options, missing: () => missing });
+    open.push(listener);
+    const base = `http://127.0.0.1:${listener.port}`;
+    expect((await fetch(`${base}/healthz`)).status).toBe(200);
+    const before = await fetch(`${base}/readyz`);
+    expect([before.status, await before.text()]).toEqual([503, 'not ready: broker\n']);
+    missing = [];
+    expect((await fetch(`${base}/readyz`)).status).toBe(200);
+    expect(await (await fetch(`${base}/metrics`)).text()).toBe('a 1\n');
+    expect((await fetch(`${base}/secret`)).status).toBe(404);
+    expect((await fetch(`${base}/metrics`, { method: 'POST' })).status).toBe(405);
+  });
+});

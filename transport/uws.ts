@@ -1,0 +1,71 @@
+/**
+ * The one door to uWebSockets.js: loads the native module, refuses in one line where there is none, and wraps listening.
+ *
+ * U1  The module is loaded when it is first needed, so that a machine without it can still print help.
+ * U2  A port is ours alone: without the exclusive flag two processes could listen on one and share its connections.
+ */
+import type { TemplatedApp, us_listen_socket } from 'uWebSockets.js';
+import { UsageError } from '../platform/config.ts';
+import { limits } from '../platform/limits.ts';
+
+export type { HttpRequest, HttpResponse, TemplatedApp, WebSocket } from 'uWebSockets.js';
+export type Uws = typeof import('uWebSockets.js');
+
+let loading: Promise<Uws> | undefined;
+
+/** @throws UsageError where uWebSockets.js has no build for this Node or platform. */
+export function loadUws(): Promise<Uws> {
+  loading ??= load();
+  return loading;
+}
+
+async function load(): Promise<Uws> {
+  // Read once by the native module while it loads; its own default of 4 KiB is short of what browsers may send.
+  process.env['UWS_HTTP_MAX_HEADERS_SIZE'] ??= String(limits.httpHeaderBytesMax);
+  try {
+    return await import('uWebSockets.js');
+  } catch (cause) {
+    const here = `Node ${process.versions.node} on ${process.platform} ${process.arch}`;
+    throw new UsageError(
+      `uWebSockets.js has no build for ${here}: use Node 18 to 22 on macOS, Windows or Linux with glibc`,
+      { cause },
+    );
+  }
+}
+
+export interface Listening {
+  readonly port: number;
+  /** Accepts no new connection; those that are open stay. */
+  stopAccepting(): void;
+}
+
+/** The overload with options is there at run time; the package's types describe it only without a host. */
+type ListenExclusive = (
+  host: string,
+  port: number,
+  options: number,
+  done: (socket: us_listen_socket | false) => void,
+) => TemplatedApp;
+const EXCLUSIVE_PORT = 1;
+
+/** Port 0 means any free one. @throws UsageError when the port cannot be had. */
+export function listenOn(uws: Uws, app: TemplatedApp, host: string, port: number): Promise<Listening> {
+  return new Promise((resolve, reject) => {
+    const listen = app.listen.bind(app) as unknown as ListenExclusive;
+    listen(host, port, EXCLUSIVE_PORT, (socket) => {
+      if (socket === false) {
+        reject(new UsageError(`cannot listen on ${host}:${port}: the port is taken or not allowed`));
+        return;
+      }
+      let open = true;
+      resolve({
+        port: uws.us_socket_local_port(socket),
+        stopAccepting() {
+          // Closing it twice would be a use after free in native code.
+          if (open) uws.us_listen_socket_close(socket);
+          open = false;
+        },
+      });
+    });
+  });
+}
