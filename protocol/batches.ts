@@ -9,7 +9,15 @@
  */
 import { decodeVersioned, encode } from './codec.ts';
 import { DecodeError } from './errors.ts';
-import { parseIncarnation, parseStreamId, parseUserId, type Incarnation, type SessionId, type StreamId, type UserId } from './ids.ts';
+import {
+  parseIncarnation,
+  parseStreamId,
+  parseUserId,
+  type Incarnation,
+  type SessionId,
+  type StreamId,
+  type UserId,
+} from './ids.ts';
 import type { Presence } from './events.ts';
 import type { Reply } from './commands.ts';
 
