@@ -194,12 +194,45 @@ export const limits = {
   signalRepeatMs: 1_000,
   /** Wait before `belfry dev` restarts a process that died, so that a killed worker's slots move first. */
   restartDelayMs: 1_000,
+  /** The wait doubles up to this with each death of a process that lived less than `restartStableMs`. */
+  restartDelayMsMax: 30_000,
+  restartStableMs: 10_000,
+  /** From SIGTERM to SIGKILL for a process of `belfry dev`; longer than its own drain may take. */
+  childEndMs: 12_000,
+  /** Time for nats-servers that outlived their supervisor to end. Beyond: their data folder counts as in use. */
+  orphanEndMs: 8_000,
   /** Time for a role of `belfry dev` to become ready. Beyond: one line, exit 2. */
   startMs: 30_000,
   /** First connection to NATS. Beyond: one line, exit 2. */
   natsConnectMs: 5_000,
   natsReconnectWaitMs: 50,
   natsPingMs: 500,
+
+  // --- Broker ---------------------------------------------------------------------------------------------------
+  /** Requests of one connection that wait for a reply. Beyond: refused at once as unavailable (or unknown). */
+  natsRepliesPendingMax: 65_536,
+  /** How often overdue replies are looked for. Time-outs are kept by firing up to this much early. */
+  natsReplySweepMs: 20,
+  /** Spread over which clients of a restarted broker come back, added to natsReconnectWaitMs. */
+  natsReconnectJitterMs: 50,
+  /** Room kept in a NATS payload for the headers of an append. */
+  natsHeaderBytesMax: 256,
+  /** Wait for the reply to one read of the log. Beyond: unavailable; readers try again until their signal aborts. */
+  logReadTimeoutMs: 1_000,
+  /** First and longest wait between two attempts to append or read while the log does not answer. */
+  logBackoffFirstMs: 20,
+  logBackoffLastMs: 250,
+  /** Records between the expected and the last one that a conflict may have to read. Beyond: the log is broken. */
+  logConflictRecordsMax: 4_096,
+  /** Events and bytes of one read of the log. Beyond: the page ends early and says where to go on. */
+  logPageEventsMax: 1_000,
+  logPageBytesMax: 512 * kib,
+  /** Wait for a key-value operation. Beyond: unavailable, or unknown for a write. */
+  kvTimeoutMs: 2_000,
+  /** Wait before a watch that ended is set up again. */
+  kvWatchRetryMs: 250,
+  /** Wait for what was published to leave when a broker closes. Beyond: it is lost, as at a crash. */
+  brokerCloseFlushMs: 1_000,
 } as const;
 
 export type Limits = typeof limits;
