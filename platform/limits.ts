@@ -119,6 +119,37 @@ export const limits = {
   appendResendMs: 500,
   /** Appends of one worker in flight, one a channel. Beyond: channels wait for a free place. */
   appendsInFlightMax: 16_384,
+  /** Ids in one block of a channel's members, the unit of look-up and of a snapshot (64 KiB at 31 characters an id). Beyond: the block splits. */
+  membersPerBlockMax: 1_900,
+  /** Channels in one block of a user's memberships. Beyond: the block splits. */
+  membershipsPerBlockMax: 128,
+  /** Ids in a snapshot's head itself; with more, blocks are stored beside it. */
+  snapshotInlineKeysMax: 256,
+  /** Wait between two snapshots of one channel; a burst in between is in the log's tail. */
+  snapshotPauseMs: 250,
+  /** Activations of one worker at a time. Beyond: they wait in the order in which they came. */
+  activationsInFlightMax: 64,
+  /** Reads of history and gaps of one worker at a time. Beyond: they wait; past `logReadsWaitingMax` they are refused as retryable. */
+  actorReadsInFlightMax: 64,
+  actorReadsWaitingMax: 10_000,
+  /** Bytes of events in one answer to a read. Beyond: the page ends early and says that there is more. */
+  readAnswerBytesMax: 384 * kib,
+  /** One event as the frame that clients get. Beyond: the post is rejected, `msg_too_long`. */
+  eventFrameBytesMax: 448 * kib,
+  /** Notes of a channel to its members' streams in flight. Beyond: they wait; joins of the channel wait with them. */
+  membershipNotesInFlightMax: 64,
+  /** Notes of a channel not yet delivered. Beyond: joins, leaves and invites are refused as retryable. */
+  membershipNotesWaitingMax: 5_000,
+  /** Wait before an undelivered note is sent again. */
+  membershipNoteRetryMs: 1_000,
+  /** A cursor further behind than this gets `resync`. */
+  catchUpEventsMax: 10_000,
+  /** Cursor checks waiting in one worker. Beyond: `resync`, which the gateway answers by reading. */
+  cursorChecksWaitingMax: 1_000_000,
+  /** Second and later batches to a gateway within this time wait for its end together. */
+  batchBusyWindowMs: 2,
+  /** Users whose presence one worker keeps. Beyond: new ones are answered `unknown`. */
+  presenceUsersPerWorkerMax: 1_000_000,
   /** Life of a typing event. Later ones of the same user and channel within it are dropped (at-most-once, G9). */
   typingMs: 3_000,
 

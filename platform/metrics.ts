@@ -7,7 +7,8 @@
  *     of channels or users.
  * M3  A registry belongs to one Metrics object, so that several may live in one process (tests, `belfry dev`).
  */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import type { Metric } from 'prom-client';
 
 /** ingress: HTTP or frame to command; route: command to reply; append: CAS append; fanout: append to batch; socket: batch to socket. */
 export const hops = ['ingress', 'route', 'append', 'fanout', 'socket'] as const;
@@ -16,6 +17,8 @@ export type Hop = (typeof hops)[number];
 const bucketSeconds = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ] as const;
+
+const hopMetricName = 'belfry_hop_duration_seconds';
 
 export type HopTimer = {
   /** Milliseconds on a monotonic clock. Negative and NaN count as 0. */
@@ -47,7 +50,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
   registry.setDefaultLabels({ role: options.role, node: options.id });
   if (options.processMetrics !== false) collectDefaultMetrics({ register: registry });
   const registers = [registry];
-  const histogram = new HopHistogram(registry);
+  const histogram = new HopHistogram();
+  // A registry asks a metric for `name`, `get` and `reset` only; its type asks for the whole class.
+  registry.registerMetric(histogram as unknown as Metric);
   return {
     registry,
     hops: histogram.timers,
@@ -91,13 +96,19 @@ class Buckets implements HopTimer {
     this.counts[at] = (this.counts[at] ?? 0) + 1;
     this.sumSeconds += seconds;
   }
+
+  reset(): void {
+    this.counts.fill(0);
+    this.sumSeconds = 0;
+  }
 }
 
 type HopLabels = 'hop' | 'le';
 type Sample = { labels: Partial<Record<HopLabels, string | number>>; value: number; metricName: string };
 
-/** Hands the buckets to prom-client in the shape of one of its own histograms (M1). */
-class HopHistogram extends Histogram<HopLabels> {
+/** The buckets in the shape that a registry reads from one of prom-client's own histograms (M1). */
+class HopHistogram {
+  readonly name = hopMetricName;
   readonly timers: Readonly<Record<Hop, Buckets>> = {
     ingress: new Buckets(),
     route: new Buckets(),
@@ -106,23 +117,16 @@ class HopHistogram extends Histogram<HopLabels> {
     socket: new Buckets(),
   };
 
-  constructor(registry: Registry) {
-    super({
-      name: hopMetricName,
-      help: 'Time that messages spent in one hop of their journey, in seconds.',
-      labelNames: ['hop'],
-      buckets: [...bucketSeconds],
-      registers: [registry],
-    });
+  get(): Promise<{ name: string; help: string; type: string; values: Sample[]; aggregator: string }> {
+    const help = 'Time that messages spent in one hop of their journey, in seconds.';
+    const values = hops.flatMap((hop) => samplesOf(hop, this.timers[hop]));
+    return Promise.resolve({ name: this.name, help, type: 'histogram', values, aggregator: 'sum' });
   }
 
-  override async get(): ReturnType<Histogram<HopLabels>['get']> {
-    const shape = await super.get();
-    return { ...shape, values: hops.flatMap((hop) => samplesOf(hop, this.timers[hop])) };
+  reset(): void {
+    for (const hop of hops) this.timers[hop].reset();
   }
 }
-
-const hopMetricName = 'belfry_hop_duration_seconds';
 
 function samplesOf(hop: Hop, buckets: Buckets): Sample[] {
   let total = 0;

@@ -81,7 +81,7 @@ describe('nats.conf', () => {
     const [webapp, worker] = [await connectAs('webapp'), await connectAs('worker')];
     worker.subscribe('belfry.cmd.7', {
       queue: 'owner',
-      callback: (_, message) => void worker.publish(message.reply ?? '', 'done'),
+      callback: (_, message) => worker.publish(message.reply ?? '', 'done'),
     });
     await worker.flush();
     const replies = webapp.subscribe('belfry.rep.webapp-1.*', { max: 1 });
