@@ -71,7 +71,7 @@ export const limits = {
   /** Tokens a process remembers. Beyond: the least recently used one is read again from the KV. */
   tokenCacheEntriesMax: 50_000,
   /** Age of a remembered token. Beyond: read again; bounds the harm of a lost revocation message. */
-  tokenCacheAgeMs: 60_000,
+  tokenCacheAgeMs: 30_000,
 
   // --- Records, batches and pages on NATS -----------------------------------------------------------------------
   /** NATS max_payload, headers counted. Beyond: the NATS client throws; nothing of ours comes near it. */
@@ -264,6 +264,32 @@ export const limits = {
   kvWatchRetryMs: 250,
   /** Wait for what was published to leave when a broker closes. Beyond: it is lost, as at a crash. */
   brokerCloseFlushMs: 1_000,
+
+  // --- WebApp -------------------------------------------------------------------------------------------------
+  /** Depth of nested JSON in a request. Beyond: the argument's own error (`invalid_blocks`, `invalid_json` …). */
+  jsonDepthMax: 32,
+  /** Blocks, attachments of one message. Beyond: `invalid_blocks`, `too_many_attachments`. */
+  messageBlocksMax: 50,
+  messageAttachmentsMax: 100,
+  /** JSON bytes of a message's blocks. Beyond: `msg_blocks_too_long`. */
+  messageBlocksBytesMax: 128 * kib,
+  /** JSON bytes of a message's attachments. Beyond: `attachment_payload_limit_exceeded`. */
+  messageAttachmentsBytesMax: 128 * kib,
+  /** JSON bytes of a message's metadata. Beyond: `metadata_too_large`. */
+  messageMetadataBytesMax: 16 * kib,
+  /** Characters of markdown_text. Beyond: `msg_too_long`. */
+  markdownCharsMax: 12_000,
+  /** Token buckets of one webapp. Beyond: the least recently used one is forgotten, that is, full again. */
+  rateBucketsMax: 100_000,
+  /** Tokens remembered as unknown, and for how long. Beyond: read again from the KV. */
+  unknownTokensMax: 10_000,
+  unknownTokenAgeMs: 1_000,
+  /** Users, bots, apps or channels in a webapp's index, each. Beyond: creating one more is `restricted_action`. */
+  directoryEntriesMax: 1_000_000,
+  /** Attempts of one compare-and-set on a directory record. Beyond: `service_unavailable`. */
+  directoryWriteAttemptsMax: 8,
+  /** Users of one conversations.open besides the caller. Beyond: `too_many_users`. */
+  openUsersMax: 8,
 } as const;
 
 export type Limits = typeof limits;
