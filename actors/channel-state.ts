@@ -11,7 +11,14 @@
  */
 import { limits } from '../platform/limits.ts';
 import type { ChannelMeta, DurableEvent, EventBody } from '../protocol/events.ts';
-import { isTeamStream, isUserStream, type ChannelId, type StreamId, type TeamId, type UserId } from '../protocol/ids.ts';
+import {
+  isTeamStream,
+  isUserStream,
+  type ChannelId,
+  type StreamId,
+  type TeamId,
+  type UserId,
+} from '../protocol/ids.ts';
 import { Dedupe } from './dedupe.ts';
 import { OrderedMap } from './ordered-map.ts';
 

@@ -19,6 +19,8 @@ export type Clock = {
   monotonicMs(): number;
   setTimeout(run: () => void, delayMs: number): Timer;
   setInterval(run: () => void, periodMs: number): Timer;
+  /** Runs once the I/O events of this turn of the event loop are handled. */
+  defer(run: () => void): void;
   /** True when the time has passed, false when `signal` aborted first; it never rejects. */
   sleep(durationMs: number, signal?: AbortSignal): Promise<boolean>;
 };
@@ -39,6 +41,7 @@ export const systemClock: Clock = {
     const handle = setInterval(run, periodMs);
     return { cancel: () => clearInterval(handle) };
   },
+  defer: (run) => void setImmediate(run),
   sleep: (durationMs, signal) => sleepOn(systemClock, durationMs, signal),
 };
 
@@ -75,6 +78,11 @@ export class ManualClock implements Clock {
   setInterval(run: () => void, periodMs: number): Timer {
     checkPeriod(periodMs);
     return this.#add(run, periodMs, periodMs);
+  }
+
+  /** A turn has no end of its own here: it runs in the next advance(), before any time passes. */
+  defer(run: () => void): void {
+    this.#add(run, 0, undefined);
   }
 
   sleep(durationMs: number, signal?: AbortSignal): Promise<boolean> {
