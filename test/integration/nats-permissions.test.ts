@@ -1,28 +1,20 @@
 /**
  * nats.conf on a real server: each role can do its work, and nothing that belongs to another role.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { delimiter, join, resolve } from 'node:path';
+import { execFileSync } from 'node:child_process';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { connect, headers, PermissionViolationError } from '@nats-io/transport-node';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { findNatsServer, startNatsServer } from '../support/nats-server.ts';
+import type { NatsUser, TestNatsServer } from '../support/nats-server.ts';
 
-const users = ['webapp', 'worker', 'gateway', 'admin', 'sys'] as const;
-type User = (typeof users)[number];
-type Server = { child: ChildProcess; url: string; folder: string };
-
-let server: Server;
+let server: TestNatsServer;
 const open: NatsConnection[] = [];
 
 beforeAll(async () => {
-  server = await startServer();
+  server = await startNatsServer();
   const admin = await connectAs('admin');
   const manager = await jetstreamManager(admin);
   await manager.streams.add({ name: 'BELFRY_LOG_0', subjects: ['belfry.log.0.>'], allow_direct: true });
@@ -34,11 +26,7 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((connection) => connection.close()));
 });
 
-afterAll(async () => {
-  server.child.kill('SIGKILL');
-  await once(server.child, 'exit');
-  await rm(server.folder, { recursive: true, force: true });
-});
+afterAll(() => server.stop());
 
 describe('nats.conf', () => {
   it('lets a worker append with an expected sequence and read the record back directly', async () => {
@@ -151,17 +139,17 @@ describe('nats.conf', () => {
   });
 
   it('does not start without its passwords, and names the one that is missing', () => {
-    const { BELFRY_NATS_SYS_PASSWORD: _, ...env } = passwords();
-    const test = (): unknown => execFileSync(findServer(), ['-c', 'nats.conf', '-t'], { env, stdio: 'pipe' });
+    const { BELFRY_NATS_SYS_PASSWORD: _, ...env } = server.env;
+    const test = (): unknown => execFileSync(findNatsServer(), ['-c', 'nats.conf', '-t'], { env, stdio: 'pipe' });
     expect(test).toThrow(/BELFRY_NATS_SYS_PASSWORD/);
   });
 });
 
-async function connectAs(user: User): Promise<NatsConnection> {
+async function connectAs(user: NatsUser): Promise<NatsConnection> {
   const connection = await connect({
     servers: server.url,
     user,
-    pass: passwordOf(user),
+    pass: server.users[user].password,
     inboxPrefix: `_INBOX_${user}`,
     reconnect: false,
   });
@@ -169,7 +157,7 @@ async function connectAs(user: User): Promise<NatsConnection> {
   return connection;
 }
 
-async function expectPublishDenied(user: User, subject: string): Promise<void> {
+async function expectPublishDenied(user: NatsUser, subject: string): Promise<void> {
   const connection = await connectAs(user);
   const denied = (async () => {
     for await (const status of connection.status()) {
@@ -185,57 +173,4 @@ async function expectPublishDenied(user: User, subject: string): Promise<void> {
 async function firstOf(messages: AsyncIterable<{ string(): string }>): Promise<string | undefined> {
   for await (const message of messages) return message.string();
   return undefined;
-}
-
-async function startServer(): Promise<Server> {
-  const folder = await mkdtemp(join(tmpdir(), 'belfry-nats-'));
-  const args = [
-    '-c',
-    'nats.conf',
-    '-n',
-    'test',
-    '-a',
-    '127.0.0.1',
-    '-p',
-    '-1',
-    '-sd',
-    folder,
-    '--ports_file_dir',
-    folder,
-  ];
-  const child = spawn(findServer(), args, { env: passwords(), stdio: 'ignore' });
-  const url = await vi.waitFor(
-    async () => {
-      const file = (await readdir(folder)).find((name) => name.endsWith('.ports'));
-      if (file === undefined) throw new Error('nats-server has not written its ports yet');
-      const ports = JSON.parse(await readFile(join(folder, file), 'utf8')) as { nats: string[] };
-      return ports.nats[0] ?? '';
-    },
-    { timeout: 10_000, interval: 20 },
-  );
-  return { child, url, folder };
-}
-
-/** The server that scripts/setup.sh chose: the same order, the same least version. */
-function findServer(): string {
-  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'nats-server'));
-  const given = process.env['BELFRY_NATS_SERVER'] ?? '';
-  const candidates = [given, ...onPath, '/usr/sbin/nats-server', resolve('.tools/bin/nats-server')];
-  const found = candidates.find((path) => path !== '' && existsSync(path) && isNewEnough(path));
-  if (found === undefined) throw new Error('no nats-server 2.10.27 or newer: run scripts/setup.sh');
-  return found;
-}
-
-function isNewEnough(path: string): boolean {
-  const said = execFileSync(path, ['--version'], { encoding: 'utf8' });
-  const [major = 0, minor = 0, patch = 0] = (/v?(\d+)\.(\d+)\.(\d+)/.exec(said) ?? []).slice(1).map(Number);
-  return major * 1e6 + minor * 1e3 + patch >= 2_010_027;
-}
-
-function passwordOf(user: User): string {
-  return `p${user}0123456789`;
-}
-
-function passwords(): Record<string, string> {
-  return Object.fromEntries(users.map((user) => [`BELFRY_NATS_${user.toUpperCase()}_PASSWORD`, passwordOf(user)]));
 }
