@@ -290,6 +290,47 @@ export const limits = {
   directoryWriteAttemptsMax: 8,
   /** Users of one conversations.open besides the caller. Beyond: `too_many_users`. */
   openUsersMax: 8,
+
+  // --- Cluster: judging, electing, handing off ------------------------------------------------------------------
+  /** Silence of a node that is beyond doubt without the system account, or when many fall silent at once. Beyond: dead. */
+  silenceDeadMs: 1_500,
+  /** Wait for other lanes of a node that lost one while nobody answers for it. Beyond: it is dead. */
+  laneLossPatienceMs: 150,
+  /** Between two pings of one suspect. */
+  suspectPingEveryMs: 25,
+  /** After our own broker connection came back, or our own stall, nobody is judged for this long. */
+  judgingGraceMs: 1_000,
+  /** One round of an eviction, and all of it. Beyond: the new rows carry `fence`, which needs no certainty. */
+  evictionRoundMs: 100,
+  evictionMs: 1_000,
+  /** One request to the broker or another node on the control lane. Beyond: tried again by the next round. */
+  controlRequestMs: 150,
+  /** Between two rounds of the ring manager, and of a member that waits to be confirmed. */
+  ringManagerRoundMs: 50,
+  confirmRetryMs: 50,
+  /** From the first worker of a new cluster to its first table, so that workers started together share it. */
+  firstTableWaitMs: 400,
+  /** Between two candidates for ring manager, by rank, so that one of them wins the first attempt. */
+  candidateStepMs: 10,
+  /** Slots in hand-off at once. Beyond: they wait for the next round. */
+  handoffSlotsMax: 256,
+  /** From the new owner's word to the old owner's drain: subscriptions spread through the broker's nodes. */
+  handoffOverlapMs: 20,
+  /** Wait of the old owner for the new one's word. Beyond: it drains without, and commands meet a short 503. */
+  handoffPreparedMs: 100,
+  /** Commands the new owner holds for one slot, and for all. Beyond: answered as retryable. */
+  handoffBufferMessagesMax: 4_096,
+  handoffBufferBytesMax: 32 * mib,
+  /** Attempts to reach an owner past its hand-off deadline. Beyond: it is dead. */
+  letGoAttemptsMax: 3,
+  /** A node that is known but silent makes its entry be read again this often. */
+  nodesRefreshMs: 2_000,
+  /** Heartbeats by which a node's clock is compared; the smallest difference counts. */
+  clockSamplesCount: 10,
+  /** Grain of the command router's time-outs. */
+  commandSweepMs: 10,
+  /** Heartbeats gathered by one look at the cluster (`belfry status`). */
+  clusterLookMs: 250,
 } as const;
 
 export type Limits = typeof limits;
