@@ -45,7 +45,11 @@ export interface ConnectionRef {
 export interface Messaging {
   /** Fire and forget (K1). While disconnected it is dropped, not buffered. @throws BrokerLimitError (K9) */
   publish(subject: string, data: Uint8Array, reply?: string): void;
-  subscribe(subject: string, handler: (message: BrokerMessage) => void, options?: { readonly queue?: string }): Subscription;
+  subscribe(
+    subject: string,
+    handler: (message: BrokerMessage) => void,
+    options?: { readonly queue?: string },
+  ): Subscription;
   /** A round trip to the server (K4). False after `timeoutMs` or when disconnected; never rejects. */
   flush(timeoutMs: number): Promise<boolean>;
   /** One request, one reply; for the cold paths. Never rejects. */
@@ -150,7 +154,9 @@ export interface Broker {
 /** What the broker's system account tells and does; absent where no such credentials were given. */
 export interface BrokerSystem {
   /** A client's connection ended. `clientName` is what it called itself. */
-  onDisconnect(listener: (event: { readonly clientName: string; readonly connection: ConnectionRef }) => void): () => void;
+  onDisconnect(
+    listener: (event: { readonly clientName: string; readonly connection: ConnectionRef }) => void,
+  ): () => void;
   /** Closes a client's connection from the server's side; works on frozen clients. True if the server took it. */
   kick(connection: ConnectionRef, timeoutMs: number): Promise<boolean>;
   /** Open connections whose client name starts with `prefix`, over all servers that answer within `timeoutMs`. */

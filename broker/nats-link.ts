@@ -1,0 +1,89 @@
+/**
+ * One connection to nats-server with what is needed to know about it: whether it is up, which client it is to the
+ * server, and a way to give up waiting when it is lost.
+ *
+ * N1  nats.js keeps what is published while it is not connected and throws some of it away later. Nothing is published
+ *     on a link that is not `connected`, so a lost message is lost for a known reason.
+ * N2  A handler that throws would end the library's reader and leave a connection that hears nothing. `guarded` turns
+ *     it into an uncaught exception instead, which the process does not survive.
+ */
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { ConnectionRef, LaneStatus } from './broker.ts';
+
+/** What was waiting for an answer when the connection went away. */
+export class LinkLostError extends Error {
+  constructor(lane: string) {
+    super(`the connection of the lane ${lane} to the broker is lost`);
+    this.name = 'LinkLostError';
+  }
+}
+
+export class NatsLink {
+  readonly lane: string;
+  readonly connection: NatsConnection;
+  readonly #listeners = new Set<(status: LaneStatus) => void>();
+  #status: LaneStatus = 'connected';
+
+  /** `onError` hears what the server refuses (permissions above all); it never concerns a single call's outcome. */
+  constructor(lane: string, connection: NatsConnection, onError: (lane: string, error: Error) => void) {
+    this.lane = lane;
+    this.connection = connection;
+    void this.#follow(onError);
+  }
+
+  get connected(): boolean {
+    return this.#status === 'connected';
+  }
+
+  status(): LaneStatus {
+    return this.#status;
+  }
+
+  onStatus(listener: (status: LaneStatus) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  ref(): ConnectionRef | undefined {
+    const info = this.connection.info;
+    return this.connected && info !== undefined ? { server: info.server_id, client: info.client_id } : undefined;
+  }
+
+  /** The promise's outcome, or a LinkLostError at once when the connection is lost first. */
+  async unlessLost<T>(run: () => Promise<T>): Promise<T> {
+    if (!this.connected) throw new LinkLostError(this.lane);
+    let stop = (): void => {};
+    const lost = new Promise<never>((_, reject) => {
+      stop = this.onStatus(() => reject(new LinkLostError(this.lane)));
+    });
+    return Promise.race([run(), lost]).finally(stop);
+  }
+
+  async #follow(onError: (lane: string, error: Error) => void): Promise<void> {
+    for await (const event of this.connection.status()) {
+      if (event.type === 'disconnect') this.#become('disconnected');
+      else if (event.type === 'reconnect') this.#become('connected');
+      else if (event.type === 'close') this.#become('closed');
+      else if (event.type === 'error') onError(this.lane, event.error);
+    }
+  }
+
+  #become(status: LaneStatus): void {
+    if (status === this.#status || this.#status === 'closed') return;
+    this.#status = status;
+    for (const listener of [...this.#listeners]) listener(status);
+  }
+}
+
+/** A handler for the library to call: what it throws is a bug and ends the process (N2). */
+export function guarded<T>(handler: (value: T) => void): (value: T) => void {
+  return (value) => {
+    try {
+      handler(value);
+    } catch (bug) {
+      queueMicrotask(() => {
+        throw bug;
+      });
+    }
+  };
+}

@@ -1,0 +1,140 @@
+/**
+ * One watch of a bucket: present entries first, then changes. It follows an ordered consumer; when the connection comes
+ * back, or the consumer ends, it makes a new one, which replays the present entries. Everything it says is a hint (K7).
+ */
+import {
+  type ConsumerMessages,
+  DeliverPolicy,
+  type JetStreamClient,
+  type JsMsg,
+  type PushConsumer,
+} from '@nats-io/jetstream';
+import type { Clock } from '../platform/clock.ts';
+import { limits } from '../platform/limits.ts';
+import type { KvChange } from './broker.ts';
+import { guarded, type NatsLink } from './nats-link.ts';
+
+export interface NatsWatchParts {
+  readonly link: NatsLink;
+  readonly jetstream: JetStreamClient;
+  readonly clock: Clock;
+  readonly bucket: string;
+  readonly filter: string;
+}
+
+export class NatsWatch {
+  readonly ready: Promise<void>;
+  readonly #parts: NatsWatchParts;
+  readonly #handler: (change: KvChange) => void;
+  readonly #stop = new AbortController();
+  #markReady: () => void = () => {};
+
+  constructor(parts: NatsWatchParts, handler: (change: KvChange) => void) {
+    this.#parts = parts;
+    this.#handler = guarded(handler);
+    this.ready = new Promise((resolve) => {
+      this.#markReady = resolve;
+    });
+    void this.#run();
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  async #run(): Promise<void> {
+    const { link, clock } = this.#parts;
+    while (!this.#stop.signal.aborted && link.status() !== 'closed') {
+      if (link.connected) await this.#session().catch(() => undefined);
+      // The connection's return ends the wait early, so that the entries are replayed without delay.
+      if (link.connected) await clock.sleep(limits.kvWatchRetryMs, this.#stop.signal);
+      else await this.#connected();
+    }
+  }
+
+  /** One consumer's life: ends when it is stopped, or at the loss of the connection. */
+  async #session(): Promise<void> {
+    const { link } = this.#parts;
+    const opening = openConsumer(this.#parts, (message) => this.#receive(message));
+    const opened = await link
+      .unlessLost(() => opening)
+      .catch((error: unknown) => {
+        // Nobody would stop a consumer that comes after we gave up on it.
+        opening.then(({ messages }) => messages.stop()).catch(() => undefined);
+        throw error;
+      });
+    if (opened.pending === 0) this.#markReady();
+    const stop = (): void => opened.messages.stop();
+    const stopFollowing = link.onStatus(stop);
+    this.#stop.signal.addEventListener('abort', stop, { once: true });
+    if (this.#stop.signal.aborted || !link.connected) stop();
+    await opened.messages.closed();
+    stopFollowing();
+    this.#stop.signal.removeEventListener('abort', stop);
+    if (link.connected) await opened.consumer.delete().catch(() => undefined);
+  }
+
+  #receive(message: JsMsg): void {
+    if (this.#stop.signal.aborted) return;
+    this.#handler(changeOf(this.#parts.bucket, message));
+    if (message.info.pending === 0) this.#markReady();
+  }
+
+  /** Until the link is connected or closed, or the watch is stopped. */
+  #connected(): Promise<void> {
+    const { link } = this.#parts;
+    const { signal } = this.#stop;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        stopFollowing();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const stopFollowing = link.onStatus(done);
+      signal.addEventListener('abort', done, { once: true });
+      if (link.connected || link.status() === 'closed' || signal.aborted) done();
+    });
+  }
+}
+
+/** The present value of every key that the filter matches, deleted keys included. */
+export async function readPresent(parts: NatsWatchParts): Promise<readonly KvChange[]> {
+  const changes: KvChange[] = [];
+  let markDone = (): void => {};
+  const done = new Promise<void>((resolve) => {
+    markDone = resolve;
+  });
+  const { consumer, messages, pending } = await openConsumer(parts, (message) => {
+    changes.push(changeOf(parts.bucket, message));
+    if (message.info.pending === 0) markDone();
+  });
+  if (pending > 0) await Promise.race([done, messages.closed()]);
+  messages.stop();
+  // The server forgets the consumer by itself after a while; its deletion is a courtesy.
+  consumer.delete().catch(() => undefined);
+  return changes;
+}
+
+interface OpenConsumer {
+  readonly consumer: PushConsumer;
+  readonly messages: ConsumerMessages;
+  /** Entries that were present when it was made. */
+  readonly pending: number;
+}
+
+async function openConsumer(parts: NatsWatchParts, callback: (message: JsMsg) => void): Promise<OpenConsumer> {
+  const consumer = await parts.jetstream.consumers.getPushConsumer(`KV_${parts.bucket}`, {
+    deliver_policy: DeliverPolicy.LastPerSubject,
+    filter_subjects: `$KV.${parts.bucket}.${parts.filter}`,
+  });
+  const info = await consumer.info(true);
+  const messages = await consumer.consume({ callback });
+  return { consumer, messages, pending: info.num_pending };
+}
+
+function changeOf(bucket: string, message: JsMsg): KvChange {
+  const key = message.subject.slice(`$KV.${bucket}.`.length);
+  const operation = message.headers?.get('KV-Operation');
+  if (operation === 'DEL' || operation === 'PURGE') return { kind: 'delete', key, revision: message.seq };
+  return { kind: 'put', entry: { key, value: message.data, revision: message.seq } };
+}
