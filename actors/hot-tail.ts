@@ -96,8 +96,8 @@ export class HotTails {
     tail.bytes -= size;
     this.#bytes -= size;
     tail.start += 1;
-    // Cutting once per thousand keeps the cost of a push constant.
-    if (tail.start < this.#options.eventsPerStreamMax) return;
+    // Cutting now and then keeps the cost of a push constant.
+    if (tail.start * 4 < this.#options.eventsPerStreamMax) return;
     tail.events = tail.events.slice(tail.start);
     tail.sizes = tail.sizes.slice(tail.start);
     tail.start = 0;

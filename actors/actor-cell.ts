@@ -1,0 +1,153 @@
+/**
+ * The cell an actor lives in: its mailbox, one turn at a time, and its supervision. What the actor does in a turn is
+ * its behaviour's; the cell decides when, and what becomes of the messages when the behaviour fails.
+ *
+ * Invariants:
+ * A1  At most one turn, or activation, of a behaviour is running.
+ * A2  Every message that `tell` accepted is either taken by a turn or handed to `refuse`, exactly once.
+ * A3  A behaviour that throws is dropped with its state, which is in the log; the next message makes a new one. More
+ *     than `restartsMax` failures within `restartWindowMs`: messages are refused until the window has passed.
+ * A4  `stop` ends the loop before the next turn; what waits is refused, the turn in progress finishes by itself.
+ */
+import type { Clock } from '../platform/clock.ts';
+import type { Logger } from '../platform/logger.ts';
+import { retryable, unknownFate, type Failure } from '../protocol/errors.ts';
+import { Mailbox, type MailboxLimits } from './mailbox.ts';
+
+export type Activation = { readonly kind: 'ready' } | { readonly kind: 'unavailable'; readonly reason: string };
+
+export interface Behaviour<M> {
+  /** Builds the state. Messages wait meanwhile. */
+  activate(): Promise<Activation>;
+  /** Takes messages from the mailbox, at least one, and is done with them when it returns or resolves. */
+  turn(mailbox: Mailbox<M>): Promise<void> | void;
+  /** The messages of the turn in progress that have no answer yet: asked for when the turn threw. */
+  unanswered(): readonly M[];
+  /** True while something besides the turn is going on that would be lost with the state. */
+  busy(): boolean;
+  /** The behaviour will not be called again. */
+  dispose(): void;
+}
+
+export interface CellOptions<M, B extends Behaviour<M>> {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly mailbox: MailboxLimits;
+  readonly restartsMax: number;
+  readonly restartWindowMs: number;
+  readonly create: () => B;
+  readonly refuse: (message: M, failure: Failure) => void;
+  /** Nothing waits and no turn runs. */
+  readonly idle: () => void;
+}
+
+export class ActorCell<M, B extends Behaviour<M> = Behaviour<M>> {
+  readonly #options: CellOptions<M, B>;
+  readonly #mailbox: Mailbox<M>;
+  #behaviour: B | undefined;
+  #running = false;
+  #stopped: Failure | undefined;
+  #failuresMs: number[] = [];
+  readonly #whenIdle: (() => void)[] = [];
+
+  constructor(options: CellOptions<M, B>) {
+    this.#options = options;
+    this.#mailbox = new Mailbox(options.mailbox);
+  }
+
+  /** The active behaviour; undefined before its activation and after a failure. */
+  get behaviour(): B | undefined {
+    return this.#behaviour;
+  }
+
+  /** Whether dropping the cell now would lose work. */
+  get busy(): boolean {
+    return this.#running || this.#mailbox.size > 0 || (this.#behaviour?.busy() ?? false);
+  }
+
+  /** False: the mailbox is full. */
+  tell(message: M, bytes: number): boolean {
+    if (this.#stopped !== undefined) {
+      this.#options.refuse(message, this.#stopped);
+      return true;
+    }
+    if (!this.#mailbox.push(message, bytes)) return false;
+    if (!this.#running) void this.#run();
+    return true;
+  }
+
+  /** Resolves when nothing waits and no turn runs. */
+  idle(): Promise<void> {
+    return this.#running ? new Promise((resolve) => this.#whenIdle.push(resolve)) : Promise.resolve();
+  }
+
+  /** No further turn starts (A4). */
+  stop(reason: string): void {
+    this.#stopped = retryable(reason);
+    this.#refuseAll(this.#stopped);
+    if (!this.#running) this.#dispose();
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    while (this.#mailbox.size > 0 && this.#stopped === undefined) {
+      try {
+        const behaviour = this.#behaviour ?? (await this.#activate());
+        if (behaviour === undefined || this.#stopped !== undefined) continue;
+        const turn = behaviour.turn(this.#mailbox);
+        if (turn !== undefined) await turn;
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
+    this.#running = false;
+    if (this.#stopped === undefined) this.#options.idle();
+    else this.#dispose();
+    for (const resolve of this.#whenIdle.splice(0)) resolve();
+  }
+
+  async #activate(): Promise<B | undefined> {
+    if (this.#exhausted()) {
+      this.#refuseAll(retryable('actor keeps failing'));
+      return undefined;
+    }
+    const behaviour = this.#options.create();
+    const activation = await behaviour.activate();
+    if (activation.kind === 'ready') {
+      this.#behaviour = behaviour;
+      return behaviour;
+    }
+    behaviour.dispose();
+    this.#refuseAll(retryable(activation.reason));
+    return undefined;
+  }
+
+  /** A bug, or a state that cannot be built: said once with the ids, then begun again from the log (A3). */
+  #fail(error: unknown): void {
+    const { logger, name, clock, refuse } = this.#options;
+    logger.error('actor_failed', { actor: name, error });
+    this.#failuresMs.push(clock.monotonicMs());
+    const unanswered = this.#behaviour?.unanswered() ?? [];
+    this.#dispose();
+    // Their append may have been on its way.
+    for (const message of unanswered) refuse(message, unknownFate('actor failed'));
+    this.#refuseAll(retryable('actor failed'));
+  }
+
+  #exhausted(): boolean {
+    const { clock, restartsMax, restartWindowMs } = this.#options;
+    const sinceMs = clock.monotonicMs() - restartWindowMs;
+    this.#failuresMs = this.#failuresMs.filter((atMs) => atMs > sinceMs);
+    return this.#failuresMs.length >= restartsMax;
+  }
+
+  #refuseAll(failure: Failure): void {
+    for (const message of this.#mailbox.drain()) this.#options.refuse(message, failure);
+  }
+
+  #dispose(): void {
+    this.#behaviour?.dispose();
+    this.#behaviour = undefined;
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * A conversation's duty to tell each user's own stream about joining and leaving. The conversation's log is the truth
+ * and the outbox: what is not known delivered is sent again after a restart.
+ *
+ * Invariants:
+ * N1  Per user the notes go out in the order of their seq, one at a time: a join never overtakes the leave before it.
+ * N2  A note is kept until the user's stream answered that it has it. The receiver is idempotent by seq.
+ * N3  At most `inFlightMax` notes are on their way, at most `waitingMax` are kept (checked by whoever decides joins).
+ */
+import type { CommandSender } from '../cluster/command-sender.ts';
+import type { Clock } from '../platform/clock.ts';
+import { limits } from '../platform/limits.ts';
+import type { Logger } from '../platform/logger.ts';
+import type { ChannelMeta } from '../protocol/events.ts';
+import type { UserId } from '../protocol/ids.ts';
+
+export interface Note {
+  readonly user: UserId;
+  /** The conversation's seq at which it happened. */
+  readonly seq: number;
+  readonly member: boolean;
+  readonly actor?: UserId;
+}
+
+export interface MembershipOutboxOptions {
+  readonly sender: Pick<CommandSender, 'toStream'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly meta: () => ChannelMeta | undefined;
+}
+
+export class MembershipOutbox {
+  readonly #options: MembershipOutboxOptions;
+  /** Per user, oldest first. The first one is in flight when the user is in `#sending`. */
+  readonly #notes = new Map<UserId, Note[]>();
+  readonly #sending = new Set<UserId>();
+  readonly #ready: UserId[] = [];
+  readonly #waiters: { readonly upTo: number; readonly users: Set<UserId>; done(): void }[] = [];
+  #count = 0;
+  #closed = false;
+
+  constructor(options: MembershipOutboxOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#count;
+  }
+
+  /** What is not known delivered: part of a snapshot. */
+  pending(): Note[] {
+    return [...this.#notes.values()].flat();
+  }
+
+  add(note: Note): void {
+    const waiting = this.#notes.get(note.user);
+    if (waiting === undefined) this.#notes.set(note.user, [note]);
+    else if ((waiting.at(-1)?.seq ?? 0) < note.seq) waiting.push(note);
+    else return;
+    this.#count += 1;
+    if (waiting === undefined) this.#ready.push(note.user);
+    this.#pump();
+  }
+
+  /** Calls `done` once every kept note of these users up to `seq` is delivered; at once if there is none. */
+  whenDelivered(users: readonly UserId[], upTo: number, done: () => void): void {
+    const missing = new Set(users.filter((user) => (this.#notes.get(user)?.[0]?.seq ?? Number.MAX_VALUE) <= upTo));
+    // Beyond the limit the answer comes before the notes are delivered; nothing is lost by that.
+    if (missing.size === 0 || this.#waiters.length >= limits.membershipNotesWaitingMax) return done();
+    this.#waiters.push({ upTo, users: missing, done });
+  }
+
+  /** Stops sending; whoever waits is let go, since what they wait for is in the log. */
+  close(): void {
+    this.#closed = true;
+    for (const waiter of this.#waiters.splice(0)) waiter.done();
+  }
+
+  #pump(): void {
+    while (this.#sending.size < limits.membershipNotesInFlightMax && !this.#closed) {
+      const user = this.#ready.shift();
+      if (user === undefined) return;
+      this.#sending.add(user);
+      void this.#send(user);
+    }
+  }
+
+  async #send(user: UserId): Promise<void> {
+    const note = this.#notes.get(user)?.[0];
+    const meta = this.#options.meta();
+    const delivered = note !== undefined && meta !== undefined && (await this.#deliver(user, note, meta));
+    this.#sending.delete(user);
+    if (this.#closed) return;
+    if (delivered) this.#delivered(user, note.seq);
+    else this.#options.clock.setTimeout(() => this.#again(user), limits.membershipNoteRetryMs);
+    this.#pump();
+  }
+
+  async #deliver(user: UserId, note: Note, meta: ChannelMeta): Promise<boolean> {
+    const { seq: channelSeq, member, actor } = note;
+    const who = actor === undefined ? {} : { actor };
+    const outcome = await this.#options.sender.toStream(user, {
+      kind: 'note-membership',
+      meta,
+      channelSeq,
+      member,
+      ...who,
+    });
+    if (!outcome.ok) {
+      this.#options.logger.warn('membership_note_failed', {
+        channel: meta.id,
+        user,
+        channelSeq,
+        failure: outcome.failure,
+      });
+    }
+    return outcome.ok;
+  }
+
+  #again(user: UserId): void {
+    if (this.#closed) return;
+    this.#ready.push(user);
+    this.#pump();
+  }
+
+  #delivered(user: UserId, seq: number): void {
+    const rest = (this.#notes.get(user) ?? []).filter((note) => note.seq > seq);
+    this.#count -= (this.#notes.get(user)?.length ?? 0) - rest.length;
+    if (rest.length === 0) this.#notes.delete(user);
+    else {
+      this.#notes.set(user, rest);
+      this.#ready.push(user);
+    }
+    this.#release(user, rest[0]?.seq ?? Number.MAX_VALUE);
+  }
+
+  #release(user: UserId, nextSeq: number): void {
+    for (const waiter of [...this.#waiters]) {
+      if (nextSeq <= waiter.upTo || !waiter.users.delete(user) || waiter.users.size > 0) continue;
+      this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+      waiter.done();
+    }
+  }
+}
