@@ -17,7 +17,12 @@ export interface GatewayRef {
 
 export type StreamCommand =
   // Conversations.
-  | { readonly kind: 'open'; readonly meta: ChannelMeta; readonly members: readonly UserId[]; readonly mutation: MutationId }
+  | {
+      readonly kind: 'open';
+      readonly meta: ChannelMeta;
+      readonly members: readonly UserId[];
+      readonly mutation: MutationId;
+    }
   | {
       readonly kind: 'post';
       readonly author: Author;
@@ -27,7 +32,13 @@ export type StreamCommand =
     }
   | { readonly kind: 'join'; readonly user: UserId; readonly mutation: MutationId }
   | { readonly kind: 'leave'; readonly user: UserId; readonly mutation: MutationId }
-  | { readonly kind: 'invite'; readonly by: UserId; readonly users: readonly UserId[]; readonly mutation: MutationId; readonly force: boolean }
+  | {
+      readonly kind: 'invite';
+      readonly by: UserId;
+      readonly users: readonly UserId[];
+      readonly mutation: MutationId;
+      readonly force: boolean;
+    }
   | { readonly kind: 'kick'; readonly by: UserId; readonly user: UserId; readonly mutation: MutationId }
   | { readonly kind: 'archive'; readonly by: UserId; readonly archived: boolean; readonly mutation: MutationId }
   | { readonly kind: 'info'; readonly viewer: UserId }
@@ -55,11 +66,17 @@ export type StreamCommand =
       readonly member: boolean;
       readonly actor?: UserId;
     }
-  | { readonly kind: 'memberships' }
+  /** Channels in the order of their ids, after `after`; one answer holds what fits. */
+  | { readonly kind: 'memberships'; readonly after?: ChannelId }
   | { readonly kind: 'set-presence'; readonly presence: 'auto' | 'away'; readonly mutation: MutationId }
   | { readonly kind: 'get-presence' }
   // The team's stream.
-  | { readonly kind: 'notice'; readonly frame: Readonly<Record<string, unknown>>; readonly mutation: MutationId; readonly by: UserId };
+  | {
+      readonly kind: 'notice';
+      readonly frame: Readonly<Record<string, unknown>>;
+      readonly mutation: MutationId;
+      readonly by: UserId;
+    };
 
 export type SlotCommand =
   /**
@@ -67,7 +84,11 @@ export type SlotCommand =
    * and says the last seq it holds of each. The owner sends, in the gateway's batches, every later event, or a
    * `resync` where the gap is too long. Activates no stream; verified at a bounded rate.
    */
-  | { readonly kind: 'cursors'; readonly gateway: GatewayRef; readonly entries: readonly (readonly [StreamId, number])[] }
+  | {
+      readonly kind: 'cursors';
+      readonly gateway: GatewayRef;
+      readonly entries: readonly (readonly [StreamId, number])[];
+    }
   | { readonly kind: 'forget'; readonly gateway: GatewayRef; readonly streams: readonly StreamId[] }
   /**
    * Asks, for each (user, stream), whether the user may subscribe; registers the gateway's interest where yes. The
@@ -88,8 +109,20 @@ export type SlotCommand =
 
 /** A command on its way. `requestId` is unique in the sender's life. */
 export type Envelope =
-  | { readonly to: 'stream'; readonly requestId: number; readonly stream: StreamId; readonly command: StreamCommand; readonly via?: GatewayRef }
-  | { readonly to: 'slot'; readonly requestId: number; readonly slot: number; readonly command: SlotCommand; readonly via?: GatewayRef };
+  | {
+      readonly to: 'stream';
+      readonly requestId: number;
+      readonly stream: StreamId;
+      readonly command: StreamCommand;
+      readonly via?: GatewayRef;
+    }
+  | {
+      readonly to: 'slot';
+      readonly requestId: number;
+      readonly slot: number;
+      readonly command: SlotCommand;
+      readonly via?: GatewayRef;
+    };
 // `via`: the reply is to travel as an entry of that gateway's batches, in order with the events.
 
 export interface ChannelInfo {
@@ -117,7 +150,13 @@ export interface StreamResults {
   typing: Record<string, never>;
   events: { readonly events: readonly SequencedEvent[]; readonly tail: number; readonly gone: boolean };
   'note-membership': Record<string, never>;
-  memberships: { readonly channels: readonly { readonly meta: ChannelMeta; readonly channelSeq: number }[]; readonly manualAway: boolean; readonly seq: number };
+  memberships: {
+    readonly channels: readonly { readonly meta: ChannelMeta; readonly channelSeq: number }[];
+    readonly manualAway: boolean;
+    readonly seq: number;
+    /** There are more, after the last one; absent: that was all. */
+    readonly more?: boolean;
+  };
   'set-presence': Record<string, never>;
   'get-presence': PresenceState;
   notice: { readonly seq: number };
@@ -134,7 +173,13 @@ export interface PresenceState {
 
 export type Admission =
   | { readonly user: UserId; readonly stream: StreamId; readonly admitted: true; readonly seq: number }
-  | { readonly user: UserId; readonly stream: StreamId; readonly admitted: false; readonly error: string; readonly retryable: boolean };
+  | {
+      readonly user: UserId;
+      readonly stream: StreamId;
+      readonly admitted: false;
+      readonly error: string;
+      readonly retryable: boolean;
+    };
 
 export interface SlotResults {
   cursors: Record<string, never>;
