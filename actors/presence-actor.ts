@@ -85,10 +85,11 @@ export class PresenceSlot {
     return users.map((user): State => {
       const entry = this.#entryOf(user);
       if (entry === undefined) return [user, 'unknown'];
-      entry.watchers.add(outbox);
       if (entry.facts.manualAway === undefined) this.#load(user, entry);
-      // The watcher is told the same as all others: what changed but was not told yet comes as a change.
-      if (entry.told === 'unknown') entry.told = this.#presence(entry);
+      // A first watcher is told what is; a later one what the others were told, and the difference with them.
+      if (entry.watchers.size === 0) entry.told = this.#presence(entry);
+      else if (entry.told !== this.#presence(entry)) this.#mark(user);
+      entry.watchers.add(outbox);
       return [user, entry.told];
     });
   }

@@ -154,8 +154,8 @@ export interface StreamResults {
     readonly channels: readonly { readonly meta: ChannelMeta; readonly channelSeq: number }[];
     readonly manualAway: boolean;
     readonly seq: number;
-    /** There are more, after the last one; absent: that was all. */
-    readonly more?: boolean;
+    /** There may be more, after this one; absent: that was all. */
+    readonly next?: ChannelId;
   };
   'set-presence': Record<string, never>;
   'get-presence': PresenceState;
