@@ -35,6 +35,8 @@ export interface Effect {
   readonly users: readonly UserId[];
   /** Only in a user's stream: the conversation that was joined or left. */
   readonly stream?: StreamId;
+  /** With `stream`: the seq of that event in it, so that sessions start there and miss nothing after their join. */
+  readonly seq?: number;
 }
 
 export type BatchEntry =
@@ -114,10 +116,12 @@ function unpackEvent(value: unknown[]): BatchEntry {
 }
 
 function unpackEffect(value: unknown): Effect {
-  const { kind, users, stream: about } = value as { kind?: unknown; users?: unknown; stream?: unknown };
+  const fields = value as { kind?: unknown; users?: unknown; stream?: unknown; seq?: unknown };
+  const { kind, users, stream: about, seq } = fields;
   if ((kind !== 'join' && kind !== 'leave') || !Array.isArray(users)) throw malformed('effect');
   const effect = { kind, users: users.map(user) } as const;
-  return about === undefined ? effect : { ...effect, stream: stream(about) };
+  if (about === undefined) return effect;
+  return { ...effect, stream: stream(about), ...(seq === undefined ? {} : { seq: count(seq) }) };
 }
 
 function malformed(detail: string): DecodeError {

@@ -61,7 +61,9 @@ export const makePrivateChannelId = (entropy: IdEntropy) => random('G', entropy)
  */
 export function directChannelId(team: TeamId, users: readonly UserId[]): ChannelId {
   const distinct = [...new Set(users)].sort();
-  const digest = createHash('sha256').update(`${team}:${distinct.join(',')}`).digest();
+  const digest = createHash('sha256')
+    .update(`${team}:${distinct.join(',')}`)
+    .digest();
   let id = distinct.length <= 2 ? 'D' : 'G';
   for (let i = 0; i < DERIVED_LENGTH; i++) id += ALPHABET.charAt((digest[i] ?? 0) % ALPHABET.length);
   return id as ChannelId;
@@ -81,7 +83,9 @@ export function parseNodeId(value: unknown): NodeId | undefined {
   return typeof value === 'string' && NODE_SHAPE.test(value) ? (value as NodeId) : undefined;
 }
 export function parseIncarnation(value: unknown): Incarnation | undefined {
-  return typeof value === 'string' && /^[A-Za-z0-9_][A-Za-z0-9_-]{0,80}$/.test(value) ? (value as Incarnation) : undefined;
+  return typeof value === 'string' && /^[A-Za-z0-9_][A-Za-z0-9_-]{0,80}$/.test(value)
+    ? (value as Incarnation)
+    : undefined;
 }
 export function makeIncarnation(node: NodeId, entropy: IdEntropy): Incarnation {
   return random(`${node}-`, entropy) as Incarnation;
@@ -90,6 +94,17 @@ export function makeIncarnation(node: NodeId, entropy: IdEntropy): Incarnation {
 /** One WebSocket session of one gateway's life: `<gateway incarnation>.<number>`. */
 export type SessionId = Brand<string, 'Session'>;
 export const makeSessionId = (gateway: Incarnation, number: number) => `${gateway}.${number}` as SessionId;
+
+/** One post of one session: the session's id with the post's number, so that its ack and its event find each other. */
+export const makeOriginId = (gateway: Incarnation, session: number, post: number) =>
+  `${gateway}.${session}.${post}` as SessionId;
+
+/** Whose it is, if it names a session of this gateway's life; `post` is 0 where it names no post. */
+export function parseOriginId(gateway: Incarnation, origin: string): { session: number; post: number } | undefined {
+  if (!origin.startsWith(gateway) || origin.charAt(gateway.length) !== '.') return undefined;
+  const [session, post] = origin.slice(gateway.length + 1).split('.');
+  return { session: Number(session), post: Number(post ?? 0) };
+}
 
 /** The id that makes a mutation idempotent: the client's client_msg_id, or one made by the webapp or gateway. */
 export type MutationId = Brand<string, 'Mutation'>;
