@@ -28,7 +28,7 @@ export const limits = {
   httpLingerMs: 20,
   /** Requests in progress in one webapp. Beyond: HTTP 503, `service_unavailable`, Retry-After 1. */
   httpRequestsInProgressMax: 10_000,
-  /** A frame on an RTM socket. Beyond: an error frame `msg_too_long`, the session stays. */
+  /** A frame on an RTM socket. Beyond: the socket is closed with 4201. */
   rtmFrameBytesMax: 16 * kib,
   /** A resume frame. Beyond: the socket is closed (1009); send several frames instead. */
   resumeFrameBytesMax: 256 * kib,
@@ -127,6 +127,14 @@ export const limits = {
   snapshotInlineKeysMax: 256,
   /** Wait between two snapshots of one channel; a burst in between is in the log's tail. */
   snapshotPauseMs: 250,
+  /** Time for one write of a snapshot. Beyond: this snapshot is given up; the next one tries again. */
+  snapshotWriteTimeoutMs: 5_000,
+  /** Undelivered notes in a snapshot. With more, none is written: activation finds them in the log. */
+  snapshotNotesMax: 1_000,
+  /** Actors of one worker together, about. Beyond: the least recently used ones are passivated. */
+  actorBytesPerWorkerMax: 1_024 * mib,
+  /** Between two looks for idle actors. */
+  passivationSweepMs: 5_000,
   /** Activations of one worker at a time. Beyond: they wait in the order in which they came. */
   activationsInFlightMax: 64,
   /** Reads of history and gaps of one worker at a time. Beyond: they wait; past `logReadsWaitingMax` they are refused as retryable. */
@@ -183,6 +191,41 @@ export const limits = {
   batchBeatMs: 250,
   /** Cursors a gateway verifies per second. Beyond: they wait behind live traffic. */
   cursorChecksPerSecondMax: 1_000,
+  /** From a resuming client's cursor to the tail. Beyond: `resync` instead of a replay of days. */
+  resumeGapEventsMax: 1_000_000,
+  /** Live events of one stream kept behind a session's replay of it. Beyond: they are read from the log as well. */
+  resumeQueueEventsMax: 1_000,
+  resumeQueueBytesMax: 256 * kib,
+  /** Reads of one replay that fail one after another, 5 s each. Beyond: closed with 4002. */
+  resumeReadFailuresMax: 3,
+  /** Reads for replays in flight, of one session and of the gateway. Beyond: they wait their turn. */
+  resumeReadsPerSessionMax: 8,
+  resumeReadsPerGatewayMax: 256,
+  /** Bytes waiting for a socket above which its replay pauses. */
+  resumePauseBytes: 256 * kib,
+  /** From the upgrade to hello. Beyond: closed with 4102. */
+  sessionSetupMs: 10_000,
+  /** Frames per second of one session, after a burst. Beyond: error frames; this far beyond: closed with 4202. */
+  sessionFramesPerSecondMax: 50,
+  sessionFramesBurstMax: 500,
+  sessionFramesFloodMax: 1_000,
+  /** A gap is asked for again after this. */
+  gapAskAgainMs: 1_000,
+  /** A user's subscriptions outlive its last session by this, so that a reconnect finds them. */
+  interestLingerMs: 10_000,
+  /** Silence of the broker after which no new session gets its hello, and all are sent elsewhere (4003). */
+  isolationHelloMs: 2_000,
+  isolationGraceMs: 30_000,
+  /** A drain says goodbye at this rate, in this time at most: clients reconnect when they are closed. */
+  drainSessionsPerSecondMax: 5_000,
+  drainSpreadMsMax: 5_000,
+  /** A gateway's own clockwork: deadlines, retries, presence batches. */
+  gatewayTickMs: 100,
+  /** A worker not heard of for so long is forgotten with its batch number. Beyond: a hole is assumed when it returns. */
+  workerForgottenMs: 120_000,
+  /** Tokens of open sessions are checked again, all of them in this time where the rate allows, in case a revocation was lost. */
+  tokenRecheckMs: 60_000,
+  tokenRechecksPerSecondMax: 200,
   /** Interest is reconciled with each slot's owner. */
   interestReconcileMs: 60_000,
   /** Subscription requests of one message to a slot. Beyond: several messages. */
@@ -195,6 +238,8 @@ export const limits = {
   presenceGraceMs: 10_000,
   /** From a user's last activity to `away`. */
   presenceIdleMs: 30 * 60_000,
+  /** A gateway states the sessions of all its users again. */
+  presenceAnnounceMs: 30_000,
   /** Changes of presence are gathered this long for one message to a gateway; the newest state wins. */
   presenceBatchMs: 100,
 
@@ -331,6 +376,14 @@ export const limits = {
   commandSweepMs: 10,
   /** Heartbeats gathered by one look at the cluster (`belfry status`). */
   clusterLookMs: 250,
+
+  // --- Bench ----------------------------------------------------------------------------------------------------
+  /** Time for the harness's own servers to end, and for profiles to be written. Beyond: killed; left out. */
+  benchEndMs: 30_000,
+  /** Wait for the last message of a run. Beyond: what is missing counts as lost, and the run as FAILED. */
+  benchSettleMs: 20_000,
+  /** Messages of an open loop that wait for a free connection. Beyond: the run is FAILED; the server cannot keep up. */
+  benchBacklogMessagesMax: 100_000,
 } as const;
 
 export type Limits = typeof limits;
