@@ -335,6 +335,8 @@ export const limits = {
   directoryWriteAttemptsMax: 8,
   /** Users of one conversations.open besides the caller. Beyond: `too_many_users`. */
   openUsersMax: 8,
+  /** Ims that one list asks at once for their other member. Beyond: they are asked after those. */
+  imLookupsAtOnceMax: 64,
 
   // --- Cluster: judging, electing, handing off ------------------------------------------------------------------
   /** Silence of a node that is beyond doubt without the system account, or when many fall silent at once. Beyond: dead. */

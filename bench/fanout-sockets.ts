@@ -1,0 +1,89 @@
+/** A load process of the fan-out scenario: its share of the sockets, and what they received. */
+import { systemClock } from '../platform/clock.ts';
+import { callAll } from './api-client.ts';
+import { DeliveryCounter, type DeliveryReport } from './delivery-counter.ts';
+import { serveLoad } from './load-server.ts';
+import { machineClock } from './machine-clock.ts';
+import { WsClient } from './ws-client.ts';
+
+export type FanoutSockets = {
+  /** One RTM session per token; resolves when all are open. */
+  readonly connect: {
+    readonly params: { api: string; channel: string; tokens: readonly string[] };
+    readonly result: null;
+  };
+  /** Sockets of a peer, which need no ticket. */
+  readonly connectTo: { readonly params: { url: string; channel: string; count: number }; readonly result: null };
+  /** How many sockets have seen `seq` or a later one. */
+  readonly reached: { readonly params: { seq: number }; readonly result: number };
+  readonly deliveries: { readonly params: null; readonly result: number };
+  readonly report: { readonly params: null; readonly result: DeliveryReport };
+  readonly sampleFrame: { readonly params: null; readonly result: string | null };
+  readonly disconnect: { readonly params: null; readonly result: null };
+};
+
+/** Upgrades at a time: a listen queue is not what is measured. */
+const upgradesMax = 32;
+const machine = machineClock(systemClock);
+
+let counter = new DeliveryCounter('');
+let sockets: WsClient[] = [];
+
+serveLoad<FanoutSockets>({
+  async connect({ api, channel, tokens }) {
+    const answers = await callAll(
+      api,
+      tokens.map((token) => ({ method: 'rtm.connect', token, fields: {} })),
+    );
+    await openAll(
+      channel,
+      answers.map((answer) => String(answer['url'])),
+    );
+    return null;
+  },
+  async connectTo({ url, channel, count }) {
+    await openAll(
+      channel,
+      Array.from({ length: count }, () => url),
+    );
+    return null;
+  },
+  reached: ({ seq }) => counter.reached(seq),
+  deliveries: () => counter.deliveries,
+  report: () => counter.report(),
+  sampleFrame: () => counter.sampleFrame ?? null,
+  disconnect() {
+    for (const socket of sockets) socket.close();
+    sockets = [];
+    return null;
+  },
+});
+
+async function openAll(channel: string, urls: readonly string[]): Promise<void> {
+  counter = new DeliveryCounter(channel);
+  let next = 0;
+  const work = async () => {
+    for (let url = urls[next++]; url !== undefined; url = urls[next++]) sockets.push(await openOne(counter, url));
+  };
+  await Promise.all(Array.from({ length: upgradesMax }, work));
+}
+
+/** Resolves at the server's first frame (`hello`): only then does the session get messages. */
+function openOne(into: DeliveryCounter, url: string): Promise<WsClient> {
+  return new Promise((resolve, reject) => {
+    const subscriber = into.subscriber();
+    let greeted = false;
+    const opening = WsClient.open(url, {
+      onText(buffer, start, end) {
+        if (greeted) return into.take(subscriber, buffer, start, end, machine.nowUs());
+        greeted = true;
+        opening.then(resolve, reject);
+      },
+      onClose(reason) {
+        into.fail(`a socket ended: ${reason}`);
+        reject(new Error(reason));
+      },
+    });
+    opening.catch(reject);
+  });
+}

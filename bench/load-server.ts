@@ -1,0 +1,31 @@
+/** The child's end of load-process.ts: answers the parent's calls and ends with it. */
+import type { LoadAnswer, LoadContract, LoadRequest } from './load-process.ts';
+
+export type LoadHandlers<Contract extends LoadContract> = {
+  readonly [Method in keyof Contract]: (
+    params: Contract[Method]['params'],
+  ) => Promise<Contract[Method]['result']> | Contract[Method]['result'];
+};
+
+/** Serves until the parent is gone. Call it once, last in the file. */
+export function serveLoad<Contract extends LoadContract>(handlers: LoadHandlers<Contract>): void {
+  const byName: LoadHandlers<LoadContract> = handlers as unknown as LoadHandlers<LoadContract>;
+  // Ctrl-C reaches the whole group of the terminal; the parent decides when load ends.
+  process.on('SIGINT', () => undefined);
+  process.on('disconnect', () => process.exit(0));
+  process.on('message', (message) => void answer(byName, message as LoadRequest));
+}
+
+async function answer(handlers: LoadHandlers<LoadContract>, { id, method, params }: LoadRequest): Promise<void> {
+  try {
+    const handler = handlers[method];
+    if (handler === undefined) throw new Error(`unknown call ${method}`);
+    send({ id, ok: true, result: await handler(params) });
+  } catch (error) {
+    send({ id, ok: false, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  }
+}
+
+function send(message: LoadAnswer): void {
+  process.send?.(message);
+}

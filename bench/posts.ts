@@ -1,0 +1,157 @@
+/**
+ * `belfry bench posts`: what a durable post costs the servers, from HTTP request to acknowledgement.
+ *
+ * Connections that stay open, each with one post in flight, over many channels. The cost is the CPU time of all server
+ * processes, nats-server included, divided by the acknowledged posts. Nobody listens: fan-out is another scenario's.
+ */
+import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
+import type { CpuByRole } from './cpu-meter.ts';
+import { totalCpu } from './cpu-meter.ts';
+import { makeChannels, makeUsers, readHistory, type BenchChannel } from './bench-workspace.ts';
+import type { PostsReport } from './closed-loop-poster.ts';
+import { startDev, type DevInstance } from './dev-instance.ts';
+import { LatencyHistogram } from './histogram.ts';
+import { LoadGroup } from './load-group.ts';
+import { parseText } from './message-text.ts';
+import type { PostsLoad } from './posts-load.ts';
+import { measureStretch } from './profiled-cpu.ts';
+import { defineScenario, type Measurement, type RunContext, type RunResult, type Session } from './scenario.ts';
+import { serverOptions } from './server-options.ts';
+
+const cpuPerPostGoalUs = 130;
+const warmUpSeconds = 2;
+/** Channels whose log is read back after each run; the others are checked by their acknowledgements. */
+const channelsRead = 8;
+const historyMessages = 200;
+
+const options = defineOptions({
+  connections: {
+    value: 'n',
+    schema: integerSchema(1, 10_000).default(256),
+    description: 'keep-alive connections, one post in flight each',
+  },
+  channels: { value: 'n', schema: integerSchema(1, 100_000).default(1_000), description: 'channels, drawn at random' },
+  users: {
+    value: 'n',
+    schema: integerSchema(1, 10_000).default(16),
+    description: 'users, each the owner of its share of the channels',
+  },
+  bytes: { value: 'n', schema: integerSchema(28, 8_000).default(200), description: "bytes of a message's text" },
+  ...serverOptions,
+});
+
+type Options = OptionValues<typeof options>;
+
+export const postsScenario = defineScenario({
+  name: 'posts',
+  summary: 'durable posts: server CPU per post from HTTP to ack, posts/s, latency',
+  options,
+  async open(context, values) {
+    const dev = await startDev(context.clock, context.signal, { ...values, profileFolder: context.profileFolder });
+    const session = new PostsSession(context, values, dev);
+    try {
+      await session.prepare();
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+    return session;
+  },
+});
+
+class PostsSession implements Session {
+  readonly #context: RunContext;
+  readonly #options: Options;
+  readonly #instance: DevInstance;
+  readonly #load: LoadGroup<PostsLoad>;
+  #channels: BenchChannel[] = [];
+
+  constructor(context: RunContext, values: Options, instance: DevInstance) {
+    this.#context = context;
+    this.#options = values;
+    this.#instance = instance;
+    this.#load = new LoadGroup<PostsLoad>('./posts-load', values.loadProcs, context);
+  }
+
+  async prepare(): Promise<void> {
+    const { dev } = this.#instance;
+    const { progress } = this.#context;
+    const { connections, bytes, users, channels: count, loadProcs } = this.#options;
+    const owners = await makeUsers(dev, users, progress);
+    this.#channels = await makeChannels(dev, owners, count, progress);
+    await this.#load.callEach('open', (at) => ({
+      api: dev.api,
+      channels: this.#channels.filter((_, index) => index % loadProcs === at),
+      connections: share(connections, loadProcs, at),
+      bytes,
+      seed: this.#context.rng.int(2 ** 31),
+    }));
+    progress.show('warming up');
+    await this.#load.callAll('post', { seconds: warmUpSeconds });
+  }
+
+  async run(): Promise<RunResult> {
+    const { seconds } = this.#context;
+    const stretch = await measureStretch(this.#context, this.#instance.processes(), () =>
+      this.#load.watch('posted', 'posts', () => this.#load.callAll('post', { seconds })),
+    );
+    const posts = stretch.result.reduce((sum, report) => sum + report.posts, 0);
+    return {
+      measurements: measure(stretch.result, posts, stretch.seconds, stretch.cpu),
+      failures: [
+        ...stretch.failures,
+        ...stretch.result.flatMap((report) => report.failures),
+        ...(await this.#checkLogs()),
+      ],
+      notes: this.#load.notes(),
+      details: stretch.details,
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#load.stop();
+    await this.#instance.stop();
+  }
+
+  /** What stands in the log must be what was acknowledged, under the same seq. */
+  async #checkLogs(): Promise<string[]> {
+    const step = Math.max(1, Math.floor(this.#channels.length / channelsRead));
+    const sample = this.#channels.filter((_, index) => index % step === 0).slice(0, channelsRead);
+    return (await Promise.all(sample.map((channel) => this.#checkLog(channel)))).flat();
+  }
+
+  async #checkLog(channel: BenchChannel): Promise<string[]> {
+    const stored = await readHistory(this.#instance.dev, channel, historyMessages);
+    const ledgers = await this.#load.callAll('ledger', { channel: channel.id });
+    const acknowledged = new Map(ledgers.flat());
+    const wrong = stored.filter(([seq, text]) => acknowledged.get(seq) !== parseText(text)?.id).length;
+    const expected = Math.min(acknowledged.size, historyMessages);
+    if (stored.length < expected) return [`${channel.id}: ${stored.length} of ${expected} messages in its history`];
+    return wrong === 0 ? [] : [`${channel.id}: ${wrong} messages of its history differ from what was acknowledged`];
+  }
+}
+
+function measure(reports: readonly PostsReport[], posts: number, seconds: number, cpu: CpuByRole): Measurement[] {
+  const { p50Ms, p99Ms } = LatencyHistogram.merged(reports.map((report) => report.latency)).percentiles();
+  const subject = 'belfry';
+  const perPostUs = (roles?: readonly string[]) => (totalCpu(cpu, roles) * 1e6) / posts;
+  const byRole = [...cpu.keys()].toSorted().map((role) => ({
+    subject,
+    name: `  of which ${role}`,
+    unit: 'us',
+    value: perPostUs([role]),
+  }));
+  return [
+    { subject, name: 'posts acknowledged', unit: '/s', value: posts / seconds },
+    { subject, name: 'server CPU per post', unit: 'us', value: perPostUs(), goal: { atMost: cpuPerPostGoalUs } },
+    ...byRole,
+    { subject, name: 'latency p50', unit: 'ms', value: p50Ms },
+    { subject, name: 'latency p99', unit: 'ms', value: p99Ms },
+    { subject, name: 'server CPU in use', unit: 'cores', value: totalCpu(cpu) / seconds },
+  ];
+}
+
+/** The size of part `at` of `whole` cut into `parts`. */
+function share(whole: number, parts: number, at: number): number {
+  return Math.floor(whole / parts) + (at < whole % parts ? 1 : 0);
+}

@@ -1,0 +1,87 @@
+/**
+ * What a scenario of `belfry bench` is, and what it measures: the seam between the scenarios and the harness.
+ *
+ * N1  A scenario opens once (servers, users, connections), runs as often as asked, and closes. close() leaves nothing
+ *     behind, also after a run that failed or was interrupted.
+ * N2  A measurement names whose it is (`belfry`, a peer, `ratio`), what it is and its unit; the same one has the same
+ *     names in every run, so that repeats can be put together.
+ * N3  A run that lost, doubled or disordered a message says so in `failures`; its figures then do not count.
+ */
+import type { Command } from 'commander';
+import type { Clock } from '../platform/clock.ts';
+import { readOptions, type OptionTable, type OptionValues } from '../platform/config.ts';
+import type { Rng } from '../platform/rng.ts';
+import type { Progress } from './progress.ts';
+import type { Align } from './table.ts';
+
+export type Goal = { readonly atLeast: number } | { readonly atMost: number };
+
+export type Measurement = {
+  /** Whose figure it is (N2). */
+  readonly subject: string;
+  readonly name: string;
+  /** Shown after the figure: `/s`, `us`, `ms`, `x`; empty for a plain count. */
+  readonly unit: string;
+  readonly value: number;
+  readonly goal?: Goal;
+};
+
+export type RunResult = {
+  readonly measurements: readonly Measurement[];
+  /** What was wrong with the messages (N3); empty when every one came once and in order. */
+  readonly failures: readonly string[];
+  /** What a reader must know to judge the figures: what was full, what was left out. */
+  readonly notes: readonly string[];
+  /** Further tables, below the figures: profiles. */
+  readonly details?: readonly Detail[];
+};
+
+export type Detail = {
+  readonly title: string;
+  readonly heads: readonly string[];
+  readonly aligns: readonly Align[];
+  readonly rows: readonly (readonly string[])[];
+};
+
+export type RunContext = {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly progress: Progress;
+  /** Aborts on Ctrl-C: whatever waits, gives up. */
+  readonly signal: AbortSignal;
+  /** How long one side is measured in one run. */
+  readonly seconds: number;
+  /** Where CPU profiles of the servers go; undefined: none are taken. */
+  readonly profileFolder: string | undefined;
+};
+
+export type Session = {
+  run(): Promise<RunResult>;
+  close(): Promise<void>;
+};
+
+export type Scenario = {
+  readonly name: string;
+  readonly summary: string;
+  readonly options: OptionTable;
+  /** Reads the scenario's own flags; what comes back opens it. @throws UsageError */
+  bind(command: Command): (context: RunContext) => Promise<Session>;
+};
+
+export function defineScenario<const Table extends OptionTable>(spec: {
+  readonly name: string;
+  readonly summary: string;
+  readonly options: Table;
+  readonly open: (context: RunContext, options: OptionValues<Table>) => Promise<Session>;
+}): Scenario {
+  const { name, summary, options, open } = spec;
+  return {
+    name,
+    summary,
+    options,
+    bind(command) {
+      const values = readOptions(command, options);
+      return (context) => open(context, values);
+    },
+  };
+}

@@ -1,0 +1,111 @@
+/**
+ * A WebSocket client for load: the handshake, then raw frames through one buffer that all sockets of the process share.
+ *
+ * W1  Nothing is allocated per frame. Protocol pings are answered; a close, an error or the end of the stream is told
+ *     once, with the reason.
+ */
+import { connect, type Socket } from 'node:net';
+import { randomBytes } from 'node:crypto';
+import { clientFrame, FrameReader, opcodes, type FrameSink } from './frame-reader.ts';
+
+/** One for all sockets: libuv fills it and hands it over before it fills it again. */
+const readBytes = 256 * 1_024;
+const shared = Buffer.allocUnsafe(readBytes);
+const headEnd = '\r\n\r\n';
+const headBytesMax = 16 * 1_024;
+
+export type WsHandlers = {
+  /** A text frame. The bytes are only valid during the call. */
+  readonly onText: (buffer: Buffer, start: number, end: number) => void;
+  readonly onClose: (reason: string) => void;
+};
+
+export class WsClient {
+  readonly #socket: Socket;
+  readonly #handlers: WsHandlers;
+  readonly #reader: FrameReader;
+  #head: Buffer | undefined = Buffer.alloc(0);
+  #onOpen: (() => void) | undefined;
+  #closed = false;
+
+  /** Resolves when the server has accepted the upgrade. */
+  static open(url: string, handlers: WsHandlers): Promise<WsClient> {
+    return new Promise((resolve, reject) => {
+      const client: WsClient = new WsClient(url, {
+        ...handlers,
+        onClose: (reason) => {
+          reject(new Error(reason));
+          handlers.onClose(reason);
+        },
+      });
+      client.#onOpen = () => resolve(client);
+    });
+  }
+
+  private constructor(url: string, handlers: WsHandlers) {
+    const { hostname, port, pathname, search } = new URL(url);
+    this.#handlers = handlers;
+    this.#reader = new FrameReader(this.#frame);
+    const onread = { buffer: shared, callback: (length: number, buffer: Uint8Array) => this.#read(length, buffer) };
+    this.#socket = connect({ host: hostname, port: Number(port), noDelay: true, onread });
+    this.#socket.on('error', (error) => this.#end(`socket error: ${error.message}`));
+    this.#socket.on('close', () => this.#end('connection closed'));
+    this.#socket.write(upgradeRequest(`${hostname}:${port}`, `${pathname}${search}`));
+  }
+
+  send(text: string): void {
+    this.#socket.write(clientFrame(opcodes.text, Buffer.from(text)));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#socket.destroy();
+  }
+
+  #read(length: number, bytes: Uint8Array): boolean {
+    const buffer = bytes as Buffer;
+    try {
+      if (this.#head === undefined) this.#reader.push(buffer, length);
+      else this.#readHead(Buffer.concat([this.#head, buffer.subarray(0, length)]));
+    } catch (error) {
+      this.#end(error instanceof Error ? error.message : String(error));
+    }
+    return true;
+  }
+
+  #readHead(head: Buffer): void {
+    const end = head.indexOf(headEnd);
+    this.#head = head;
+    if (head.length > headBytesMax) throw new Error('websocket: the answer to the upgrade is too long');
+    if (end < 0) return;
+    const status = head.subarray(0, head.indexOf('\r\n')).toString('latin1');
+    if (!status.startsWith('HTTP/1.1 101')) throw new Error(`websocket: upgrade refused: ${status}`);
+    this.#head = undefined;
+    this.#onOpen?.();
+    const rest = head.subarray(end + headEnd.length);
+    if (rest.length > 0) this.#reader.push(rest, rest.length);
+  }
+
+  readonly #frame: FrameSink = (opcode, buffer, start, end) => {
+    if (opcode === opcodes.text) this.#handlers.onText(buffer, start, end);
+    else if (opcode === opcodes.ping) this.#socket.write(clientFrame(opcodes.pong, buffer.subarray(start, end)));
+    else if (opcode === opcodes.close) this.#end(`closed by the server with ${closeCode(buffer, start, end)}`);
+  };
+
+  #end(reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.destroy();
+    this.#handlers.onClose(reason);
+  }
+}
+
+function closeCode(buffer: Buffer, start: number, end: number): number {
+  return end - start >= 2 ? buffer.readUInt16BE(start) : 1005;
+}
+
+function upgradeRequest(host: string, path: string): string {
+  const key = randomBytes(16).toString('base64');
+  const lines = [`GET ${path} HTTP/1.1`, `Host: ${host}`, 'Upgrade: websocket', 'Connection: Upgrade'];
+  return `${[...lines, `Sec-WebSocket-Key: ${key}`, 'Sec-WebSocket-Version: 13'].join('\r\n')}${headEnd}`;
+}

@@ -1,0 +1,67 @@
+/** What the harness prints: figures put together from repeats, goals, and FAILED where messages were lost. */
+import { describe, expect, it } from 'vitest';
+import { jsonReport, textReport, type Report } from '../../../bench/report.ts';
+import type { RunResult } from '../../../bench/scenario.ts';
+import { spreadOf, summarise } from '../../../bench/statistics.ts';
+import { formatNumber } from '../../../bench/table.ts';
+
+const machine = { cores: 2, memoryGib: 23, platform: 'linux x64', node: '20.0.0' };
+
+describe('the report', () => {
+  it('shows the median with the lowest and the highest of several runs, and whether the goal is met', () => {
+    const text = textReport(reportOf([run(3), run(9), run(5)]));
+    expect(text).toContain('3 runs of 5 s');
+    expect(text).toMatch(/^ratio +a : b +5 +3 +9 +x +>= 4: met$/m);
+  });
+
+  it('says that a goal is missed', () => {
+    expect(textReport(reportOf([run(3)]))).toMatch(/^ratio +a : b +3 +x +>= 4: missed$/m);
+  });
+
+  it('prints each failure and note once', () => {
+    const failed = { ...run(5), failures: ['2 messages lost'], notes: ['client-bound'] };
+    const text = textReport(reportOf([failed, failed]));
+    expect(text.match(/FAILED: 2 messages lost/g)).toHaveLength(1);
+    expect(text.match(/note: client-bound/g)).toHaveLength(1);
+  });
+
+  it('says in JSON what it says in text', () => {
+    const failed = { ...run(5), failures: ['2 messages lost'] };
+    const json = JSON.parse(jsonReport(reportOf([failed]))) as Record<string, unknown>;
+    expect(json).toMatchObject({ failed: true, scenario: 'sample', summary: [{ median: 5, met: true }] });
+  });
+});
+
+describe('summarise', () => {
+  it('keeps measurements of the same name but of another subject apart', () => {
+    const measurements = ['belfry', 'uws'].map((subject) => ({ subject, name: 'deliveries', unit: '/s', value: 1 }));
+    expect(summarise([{ measurements, failures: [], notes: [] }])).toHaveLength(2);
+  });
+
+  it('takes the middle of an even number of runs between the two in the middle', () => {
+    expect(spreadOf([4, 1, 2, 3])).toEqual({ min: 1, median: 2.5, max: 4 });
+  });
+});
+
+describe('formatNumber', () => {
+  it.each([
+    [0.81234, '0.812'],
+    [12.345, '12.35'],
+    [123.456, '123.5'],
+    [41_250.4, '41,250'],
+    [1_234_567, '1,234,567'],
+    [5, '5'],
+    [Number.NaN, '-'],
+  ])('shows %d as %s', (value, text) => {
+    expect(formatNumber(value)).toBe(text);
+  });
+});
+
+function run(value: number): RunResult {
+  const measurement = { subject: 'ratio', name: 'a : b', unit: 'x', value, goal: { atLeast: 4 } };
+  return { measurements: [measurement], failures: [], notes: [] };
+}
+
+function reportOf(runs: readonly RunResult[]): Report {
+  return { scenario: 'sample', seconds: 5, machine, runs };
+}
