@@ -1,22 +1,22 @@
 /**
  * Opening conversations: the `open` command, and what a direct conversation is called and made of.
  *
- * O1  Opening is idempotent by the conversation's id: its mutation id is derived from it.
+ * O1  Opening is idempotent by the conversation's id: who opens what is open gets it as it is, if it is theirs.
  */
 import type { CommandOutcome } from '../cluster/command-sender.ts';
 import type { StreamResult } from '../protocol/commands.ts';
 import type { ChannelMeta } from '../protocol/events.ts';
-import { directChannelId, type MutationId, type UserId } from '../protocol/ids.ts';
+import { directChannelId, type UserId } from '../protocol/ids.ts';
 import type { UserRecord } from './directory-records.ts';
 import type { WebappContext } from './method.ts';
 
 export function openConversation(
-  context: Pick<WebappContext, 'send'>,
+  context: Pick<WebappContext, 'send' | 'mutation'>,
   startedMs: number,
   meta: ChannelMeta,
   members: readonly UserId[],
 ): Promise<CommandOutcome<StreamResult<'open'>>> {
-  return context.send(startedMs, meta.id, { kind: 'open', meta, members, mutation: `open.${meta.id}` as MutationId });
+  return context.send(startedMs, meta.id, { kind: 'open', meta, members, mutation: context.mutation() });
 }
 
 export interface DirectConversation {

@@ -6,6 +6,7 @@
  * T2  A remembered token is at most `tokenCacheAgeMs` old. A revocation removes it here before `revoke` returns, and
  *     elsewhere by a numbered message; a hole in the numbers, or a lost connection, empties the whole cache.
  * T3  A revoked token is never valid again.
+ * T4  An app's signing secret is kept as it is, since deliveries are signed with it; it lives in this bucket only.
  */
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
@@ -68,6 +69,8 @@ export interface TokenStore {
   /** As `issue`, with a token that was made before; a repeat is harmless. False when the broker is not to be had. */
   install(token: string, grant: Grant): Promise<boolean>;
   revoke(tokenHash: string): Promise<'revoked' | 'absent' | 'unavailable'>;
+  /** What an app's deliveries are signed with, made the first time; undefined when the broker is not to be had. */
+  signingSecret(app: AppId): Promise<string | undefined>;
   stop(): void;
 }
 
@@ -82,6 +85,7 @@ export interface TokenStoreOptions {
 
 const PREFIX: Record<TokenKind, string> = { user: 'xoxp-', bot: 'xoxb-', app: 'xapp-', admin: 'xadm-' };
 const TOKEN_BYTES = 20;
+const SIGNING_SECRET_BYTES = 16;
 const TOKEN_SHAPE = /^x(?:oxp|oxb|app|adm)-[\x21-\x7e]{8,250}$/;
 const COUNTER = 'revocations';
 
@@ -163,6 +167,13 @@ class CachedTokenStore implements TokenStore {
     return 'revoked';
   }
 
+  async signingSecret(app: AppId): Promise<string | undefined> {
+    const wanted = { secret: Buffer.from(this.#rng.bytes(SIGNING_SECRET_BYTES)).toString('hex') };
+    const created = await this.#bucket.create(`signing.${app}`, wanted, decodeSecret);
+    if (created.kind === 'unavailable') return undefined;
+    return created.kind === 'exists' ? created.value.secret : wanted.secret;
+  }
+
   stop(): void {
     for (const stop of this.#stops) stop();
   }
@@ -187,14 +198,10 @@ class CachedTokenStore implements TokenStore {
   }
 
   async #nextNumber(): Promise<number> {
-    const decode = (bytes: Uint8Array) => {
-      const number = decodeObject(bytes)?.['number'];
-      return typeof number === 'number' ? { number } : undefined;
-    };
-    const first = await this.#bucket.create(COUNTER, { number: 1 }, decode);
+    const first = await this.#bucket.create(COUNTER, { number: 1 }, decodeCounter);
     if (first.kind === 'created') return 1;
     if (first.kind === 'unavailable') return 0;
-    const change = await this.#bucket.change(COUNTER, decode, ({ number }) => ({ number: number + 1 }));
+    const change = await this.#bucket.change(COUNTER, decodeCounter, ({ number }) => ({ number: number + 1 }));
     return change.kind === 'changed' ? change.value.number : 0;
   }
 
@@ -247,4 +254,14 @@ function decodeToken(bytes: Uint8Array): TokenRecord | undefined {
   if (value === undefined || typeof value['revoked'] !== 'boolean') return undefined;
   const grant = value['grant'] as { kind?: unknown } | undefined;
   return typeof grant?.kind === 'string' && grant.kind in PREFIX ? (value as unknown as TokenRecord) : undefined;
+}
+
+function decodeCounter(bytes: Uint8Array): { number: number } | undefined {
+  const number = decodeObject(bytes)?.['number'];
+  return typeof number === 'number' ? { number } : undefined;
+}
+
+function decodeSecret(bytes: Uint8Array): { secret: string } | undefined {
+  const secret = decodeObject(bytes)?.['secret'];
+  return typeof secret === 'string' ? { secret } : undefined;
 }
