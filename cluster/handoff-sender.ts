@@ -1,0 +1,124 @@
+/**
+ * The old owner's pace in a hand-off: waits for the new owner's `prepared`, has the slots finished, and repeats the
+ * `release` until the new owner says that it serves them.
+ *
+ * Invariants:
+ * X1  Without `prepared` it goes on after `handoffPreparedMs`: the new owner's word may be lost, and commands that
+ *     find nobody are retried by their senders.
+ * X2  A `release` is repeated only while the slot is still owed (slot-owner.ts says so).
+ */
+import type { Clock, Timer } from '../platform/clock.ts';
+import { limits } from '../platform/limits.ts';
+import type { SlotClaim } from '../protocol/control.ts';
+import type { Incarnation } from '../protocol/ids.ts';
+import type { ControlChannel } from './control-channel.ts';
+
+export interface HandoffSenderOptions {
+  readonly self: Incarnation;
+  readonly control: ControlChannel;
+  readonly clock: Clock;
+  /** Drains and closes a slot; true when it may be announced. */
+  readonly finish: (slot: number, epoch: number) => Promise<boolean>;
+  /** Whether the new owner is still to be told. */
+  readonly owes: (slot: number, epoch: number) => boolean;
+}
+
+interface WaitingBatch {
+  readonly to: Incarnation;
+  readonly missing: Map<number, number>;
+  readonly claims: readonly SlotClaim[];
+  /** All of it is prepared, and the overlap runs. */
+  overlapping: boolean;
+  timer: Timer;
+}
+
+export class HandoffSender {
+  readonly #options: HandoffSenderOptions;
+  readonly #waiting = new Set<WaitingBatch>();
+  /** `prepared` may overtake our own look at the table: by slot, the epoch it named. */
+  readonly #early = new Map<number, number>();
+  /** By new owner, then slot: what is to be announced. */
+  readonly #owed = new Map<Incarnation, Map<number, number>>();
+  #announcing: Timer | undefined;
+
+  constructor(options: HandoffSenderOptions) {
+    this.#options = options;
+  }
+
+  stop(): void {
+    for (const batch of this.#waiting) batch.timer.cancel();
+    this.#waiting.clear();
+    this.#owed.clear();
+    this.#announcing?.cancel();
+  }
+
+  /** Begins to give these slots to `to`. */
+  release(to: Incarnation, claims: readonly SlotClaim[]): void {
+    const missing = new Map(claims.filter(([slot, epoch]) => this.#early.get(slot) !== epoch));
+    for (const [slot] of claims) this.#early.delete(slot);
+    const timer = this.#options.clock.setTimeout(() => this.#finishBatch(batch), limits.handoffPreparedMs);
+    const batch: WaitingBatch = { to, missing, claims, overlapping: false, timer };
+    this.#waiting.add(batch);
+    this.#whenPrepared(batch);
+  }
+
+  prepared(from: Incarnation, claims: readonly SlotClaim[]): undefined {
+    for (const [slot, epoch] of claims) {
+      const batch = [...this.#waiting].find(({ to, missing }) => to === from && missing.get(slot) === epoch);
+      if (batch === undefined) this.#early.set(slot, epoch);
+      else batch.missing.delete(slot);
+    }
+    for (const batch of [...this.#waiting]) this.#whenPrepared(batch);
+  }
+
+  /** To be told to its new owner, until that one says it serves the slot. */
+  announce(to: Incarnation, [slot, epoch]: SlotClaim): void {
+    const owed = this.#owed.get(to);
+    if (owed === undefined) this.#owed.set(to, new Map([[slot, epoch]]));
+    else owed.set(slot, epoch);
+    this.#announceSoon(0);
+  }
+
+  withdraw(slot: number): void {
+    for (const owed of this.#owed.values()) owed.delete(slot);
+  }
+
+  /** The overlap lets the new owner's subscriptions reach every node of the broker before ours end. */
+  #whenPrepared(batch: WaitingBatch): void {
+    if (batch.missing.size > 0 || batch.overlapping) return;
+    batch.overlapping = true;
+    batch.timer.cancel();
+    batch.timer = this.#options.clock.setTimeout(() => this.#finishBatch(batch), limits.handoffOverlapMs);
+  }
+
+  #finishBatch(batch: WaitingBatch): void {
+    this.#waiting.delete(batch);
+    for (const [slot, epoch] of batch.claims) void this.#finishOne(batch.to, slot, epoch);
+  }
+
+  async #finishOne(to: Incarnation, slot: number, epoch: number): Promise<void> {
+    if (await this.#options.finish(slot, epoch)) this.announce(to, [slot, epoch]);
+  }
+
+  #announceSoon(delayMs: number): void {
+    this.#announcing ??= this.#options.clock.setTimeout(() => {
+      this.#announcing = undefined;
+      for (const [to, owed] of this.#owed) void this.#announceTo(to, owed);
+    }, delayMs);
+  }
+
+  async #announceTo(to: Incarnation, owed: Map<number, number>): Promise<void> {
+    const { self, control, owes } = this.#options;
+    for (const [slot, epoch] of owed) if (!owes(slot, epoch)) owed.delete(slot);
+    if (owed.size === 0) {
+      this.#owed.delete(to);
+      return;
+    }
+    const answer = await control.ask(to, { kind: 'release', from: self, claims: [...owed] });
+    if (answer.kind === 'answer') {
+      for (const [slot, epoch] of answer.claims) if (owed.get(slot) === epoch) owed.delete(slot);
+    }
+    if (owed.size === 0) this.#owed.delete(to);
+    else this.#announceSoon(limits.confirmRetryMs);
+  }
+}

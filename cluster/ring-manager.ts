@@ -1,0 +1,254 @@
+/**
+ * The ring manager: runs on every worker, acts on the elected one. Each round looks at the table and the members,
+ * plans (ring-plan.ts), evicts the dead, and writes the next table by compare-and-set.
+ *
+ * Invariants:
+ * G1  Every table write is a compare-and-set on the revision the plan was made from; what it lost is planned again.
+ * G2  A dead node is marked first (its entry deleted), evicted second, replaced in the table third.
+ * G3  All it keeps besides the table is a hint that a successor can do without.
+ */
+import type { KeyValue, KvWrite } from '../broker/broker.ts';
+import { SLOTS } from '../broker/subjects.ts';
+import type { Clock, Timer } from '../platform/clock.ts';
+import { limits } from '../platform/limits.ts';
+import type { Logger } from '../platform/logger.ts';
+import { encodeTable, type SlotRow } from '../protocol/cluster.ts';
+import type { SlotClaim } from '../protocol/control.ts';
+import type { Incarnation } from '../protocol/ids.ts';
+import { clocksOff } from './clock-offset.ts';
+import type { ControlChannel } from './control-channel.ts';
+import type { Eviction } from './eviction.ts';
+import { HandoffLedger } from './handoff-ledger.ts';
+import type { Candidate } from './hash-table.ts';
+import type { Leadership } from './leadership.ts';
+import type { Membership } from './membership.ts';
+import { nodeKey, type OwnNode } from './own-node.ts';
+import { planRing, type RingPlan } from './ring-plan.ts';
+import { unownedRows } from './slot-table.ts';
+import { TABLE_KEY, type TableFollower } from './table-follower.ts';
+
+export interface RingManagerOptions {
+  readonly node: OwnNode;
+  readonly membership: Membership;
+  readonly follower: TableFollower;
+  readonly leadership: Leadership;
+  readonly control: ControlChannel;
+  readonly bucket: KeyValue;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly evict: (dead: Incarnation) => Promise<Eviction>;
+}
+
+export class RingManager {
+  readonly #options: RingManagerOptions;
+  readonly #ledger = new HandoffLedger();
+  readonly #evicted = new Map<Incarnation, Eviction>();
+  readonly #evicting = new Set<Incarnation>();
+  readonly #marking = new Set<Incarnation>();
+  readonly #asking = new Set<Incarnation>();
+  readonly #letGoFailures = new Map<Incarnation, number>();
+  readonly #seenEpochs = new Map<number, number>();
+  #timer: Timer | undefined;
+  #leaderSinceMs: number | undefined;
+  #running = false;
+  #again = false;
+
+  constructor(options: RingManagerOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { control, clock, follower, membership, leadership } = this.#options;
+    control.handle('opened', ({ claims }) => this.#opened(claims));
+    control.handle('raise', ({ claims }) => this.#raise(claims));
+    follower.onTable(() => this.poke());
+    membership.onGone(() => this.poke());
+    leadership.onChange(() => this.poke());
+    this.#timer = clock.setInterval(() => this.poke(), limits.ringManagerRoundMs);
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  /** Something may have changed. Rounds never overlap; a poke during one causes one more. */
+  poke(): void {
+    this.#again = true;
+    if (!this.#running && this.#timer !== undefined) void this.#run();
+  }
+
+  /** The verdict is in: mark it, and everything else follows from its entry being gone (G2). */
+  declareDead(incarnation: Incarnation): void {
+    if (!this.#options.leadership.isLeader() || this.#marking.has(incarnation)) return;
+    this.#marking.add(incarnation);
+    void this.#mark(incarnation);
+  }
+
+  async #mark(incarnation: Incarnation): Promise<void> {
+    const { bucket, membership } = this.#options;
+    const write = await bucket.delete(nodeKey(incarnation));
+    this.#marking.delete(incarnation);
+    if (write.kind === 'written') await membership.refresh();
+    this.poke();
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    while (this.#again && this.#timer !== undefined) {
+      this.#again = false;
+      await this.#round();
+    }
+    this.#running = false;
+  }
+
+  async #round(): Promise<void> {
+    const { leadership, clock, follower } = this.#options;
+    if (!leadership.isLeader()) {
+      this.#resign();
+      return;
+    }
+    this.#leaderSinceMs ??= clock.monotonicMs();
+    if (follower.table.view === 0 && !(await this.#mayCreateTable())) return;
+    this.#ledger.observe(follower.table, clock.monotonicMs());
+    this.#forgetOld();
+    const plan = this.#plan();
+    for (const dead of plan.toEvict) void this.#evict(dead);
+    this.#chaseHandoffs();
+    if (plan.rows !== undefined) await this.#write(plan.rows);
+  }
+
+  #resign(): void {
+    if (this.#leaderSinceMs === undefined) return;
+    this.#leaderSinceMs = undefined;
+    this.#ledger.clear();
+    this.#evicted.clear();
+    this.#seenEpochs.clear();
+    this.#letGoFailures.clear();
+  }
+
+  /** Not before workers that start together had their chance, and only if there really is no table. */
+  async #mayCreateTable(): Promise<boolean> {
+    const { clock, follower } = this.#options;
+    if (clock.monotonicMs() - (this.#leaderSinceMs ?? 0) < limits.firstTableWaitMs) return false;
+    if (!this.#candidates().some(({ takes }) => takes)) return false;
+    return (await follower.read()) === 'read';
+  }
+
+  #plan(): RingPlan {
+    const { rows } = this.#options.follower.table;
+    return planRing({
+      rows: rows.length === 0 ? unownedRows(SLOTS) : rows,
+      workers: this.#candidates(),
+      evicted: this.#evicted,
+      isOpened: (slot, epoch) => this.#ledger.isOpened(slot, epoch),
+      isLetGo: (slot, epoch) => this.#ledger.isLetGo(slot, epoch),
+      seenEpochs: this.#seenEpochs,
+    });
+  }
+
+  #candidates(): readonly Candidate[] {
+    const { membership, node } = this.#options;
+    const offsets = new Map<Incarnation, number>([[node.incarnation, 0]]);
+    for (const { entry, clockOffsetMs } of membership.nodes()) {
+      if (clockOffsetMs !== undefined && entry.incarnation !== node.incarnation) {
+        offsets.set(entry.incarnation, clockOffsetMs);
+      }
+    }
+    const off = clocksOff(offsets, limits.clockSkewMsMax);
+    return membership.nodes('worker').map(({ entry, beat }) => {
+      const { incarnation, id, weight, zone } = entry;
+      const state = incarnation === node.incarnation ? node.state : beat?.state;
+      const draining = state === 'draining' || !(weight > 0);
+      return { incarnation, key: id, weight, zone, draining, takes: state === 'serving' && !off.has(incarnation) };
+    });
+  }
+
+  async #write(rows: readonly SlotRow[]): Promise<void> {
+    const { bucket, follower, node, logger } = this.#options;
+    const { view } = follower.table;
+    const value = encodeTable({ rows });
+    const write: KvWrite = await (view === 0
+      ? bucket.create(TABLE_KEY, value)
+      : bucket.update(TABLE_KEY, value, view));
+    if (write.kind !== 'written') {
+      logger.debug('table_write_lost', { view, outcome: write.kind });
+      await follower.read();
+      return;
+    }
+    follower.accept({ value, revision: write.revision });
+    logger.info('table_written', { view: write.revision, ...follower.table.totals() });
+    // Whoever's watch is deaf reads the table on this.
+    node.beat();
+  }
+
+  /** G2: only if the entry is really gone; our list may lag behind the bucket. */
+  async #evict(dead: Incarnation): Promise<void> {
+    if (this.#evicting.has(dead)) return;
+    this.#evicting.add(dead);
+    const { bucket, evict, membership } = this.#options;
+    const read = await bucket.get(nodeKey(dead));
+    if (read.kind === 'absent') this.#evicted.set(dead, await evict(dead));
+    if (read.kind === 'found') await membership.refresh();
+    this.#evicting.delete(dead);
+    this.poke();
+  }
+
+  /** Evicted owners that the table names no more, and epochs that it has reached. */
+  #forgetOld(): void {
+    const { table } = this.#options.follower;
+    const named = table.members();
+    for (const name of this.#evicted.keys()) if (!named.has(name)) this.#evicted.delete(name);
+    for (const [slot, epoch] of this.#seenEpochs) if (table.row(slot).epoch > epoch) this.#seenEpochs.delete(slot);
+  }
+
+  #chaseHandoffs(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const overdue = this.#ledger.overdue(nowMs);
+    for (const [owner, claims] of this.#ledger.toAsk(nowMs)) void this.#askStatus(owner, claims);
+    for (const [from, claims] of overdue) void this.#askToLetGo(from, claims);
+    for (const name of this.#letGoFailures.keys()) if (!overdue.has(name)) this.#letGoFailures.delete(name);
+  }
+
+  async #askStatus(owner: Incarnation, claims: readonly SlotClaim[]): Promise<void> {
+    if (this.#asking.has(owner)) return;
+    this.#asking.add(owner);
+    const answer = await this.#options.control.ask(owner, { kind: 'status', claims });
+    this.#asking.delete(owner);
+    if (answer.kind === 'answer' && answer.claims.length > 0) this.#opened(answer.claims);
+  }
+
+  /**
+   * Past the deadline an owner that answers is not cut off, which would cost all its slots: it drops the late ones, and
+   * their rows carry `fence` because an append of it may still be under way. One that does not answer is dead.
+   */
+  async #askToLetGo(from: Incarnation, claims: readonly SlotClaim[]): Promise<void> {
+    if (this.#asking.has(from)) return;
+    this.#asking.add(from);
+    const answer = await this.#options.control.ask(from, { kind: 'let-go', claims });
+    this.#asking.delete(from);
+    if (answer.kind === 'answer') {
+      this.#letGoFailures.delete(from);
+      this.#ledger.noteLetGo(answer.claims);
+      this.poke();
+      return;
+    }
+    const failures = (this.#letGoFailures.get(from) ?? 0) + 1;
+    this.#letGoFailures.set(from, failures);
+    this.#options.logger.warn('handoff_overdue', { incarnation: from, slots: claims.length, failures });
+    if (failures >= limits.letGoAttemptsMax) this.declareDead(from);
+  }
+
+  #opened(claims: readonly SlotClaim[]): undefined {
+    this.#ledger.noteOpened(claims);
+    this.poke();
+  }
+
+  #raise(claims: readonly SlotClaim[]): undefined {
+    const { table } = this.#options.follower;
+    for (const [slot, seen] of claims) {
+      if (slot < table.rows.length && seen >= table.row(slot).epoch) this.#seenEpochs.set(slot, seen);
+    }
+    this.poke();
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * The ring manager's next step: from the table and what is known of the workers to the next table. Pure, so that two
+ * managers plan alike and a simulation can run it.
+ *
+ * Invariants:
+ * R1  A row changes its owner only with its epoch: up by one, or above what the log showed.
+ * R2  A slot of a dead owner waits in the table until that owner was evicted. Not `cut-off` means `fence`.
+ * R3  `fence` stays with a slot through later owners: one that never activated a channel fenced nothing there, and the
+ *     uncertain owner may still be around.
+ * R4  At most `handoffSlotsMax` slots are in hand-off; what does not fit waits for a later step.
+ */
+import { limits } from '../platform/limits.ts';
+import type { SlotRow } from '../protocol/cluster.ts';
+import type { Incarnation } from '../protocol/ids.ts';
+import type { Eviction } from './eviction.ts';
+import { assign, type Candidate, type Move } from './hash-table.ts';
+import { sameRow } from './slot-table.ts';
+
+export interface RingSituation {
+  readonly rows: readonly SlotRow[];
+  /** Every living worker. */
+  readonly workers: readonly Candidate[];
+  /** Owners that are no longer members and were evicted, and how sure that is. */
+  readonly evicted: ReadonlyMap<Incarnation, Eviction>;
+  /** The new owner of a hand-off serves the slot. */
+  readonly isOpened: (slot: number, epoch: number) => boolean;
+  /** The old owner of a hand-off dropped the slot when it was told to: something of it may still be under way. */
+  readonly isLetGo: (slot: number, epoch: number) => boolean;
+  /** Epochs seen in slots' logs above their rows'. */
+  readonly seenEpochs: ReadonlyMap<number, number>;
+}
+
+export interface RingPlan {
+  /** The next table; undefined when nothing changes. */
+  readonly rows: readonly SlotRow[] | undefined;
+  /** Dead owners whose slots wait for their eviction (R2). */
+  readonly toEvict: ReadonlySet<Incarnation>;
+}
+
+export function planRing(situation: RingSituation): RingPlan {
+  const living = new Set(situation.workers.map(({ incarnation }) => incarnation));
+  const toEvict = new Set<Incarnation>();
+  for (const { owner, from } of situation.rows) {
+    for (const name of [owner, from]) {
+      if (name !== undefined && !living.has(name) && !situation.evicted.has(name)) toEvict.add(name);
+    }
+  }
+  const settled = situation.rows.map((row, slot) => settle(row, slot, living, situation));
+  const rows = place(settled, living, situation.workers);
+  const changed = rows.some((row, slot) => !sameRow(row, situation.rows[slot] as SlotRow));
+  return { rows: changed ? rows : undefined, toEvict };
+}
+
+/** What happened to the row since it was written, before anybody is given anything new. */
+function settle(row: SlotRow, slot: number, living: ReadonlySet<Incarnation>, situation: RingSituation): SlotRow {
+  const { owner, state } = row;
+  if (owner === undefined) return row;
+  if (state === 'handoff') return settleHandoff(row, slot, living, situation);
+  if (!living.has(owner)) {
+    const eviction = situation.evicted.get(owner);
+    return eviction === undefined ? row : orphan(row, eviction === 'unsure');
+  }
+  const seen = situation.seenEpochs.get(slot) ?? 0;
+  return seen > row.epoch ? { ...row, epoch: seen + 1, fence: true } : row;
+}
+
+function settleHandoff(
+  row: SlotRow,
+  slot: number,
+  living: ReadonlySet<Incarnation>,
+  { evicted, isOpened, isLetGo }: RingSituation,
+): SlotRow {
+  const { owner, from, epoch } = row;
+  const ownerEviction = owner === undefined || living.has(owner) ? 'living' : evicted.get(owner);
+  const fromEviction = from === undefined || living.has(from) ? 'living' : evicted.get(from);
+  if (ownerEviction === undefined) return row;
+  if (ownerEviction !== 'living') {
+    if (fromEviction === undefined) return row;
+    const fence = ownerEviction === 'unsure' || fromEviction === 'unsure';
+    if (fromEviction !== 'living' || from === undefined) return orphan(row, fence);
+    // Back to whoever gave it away; whether it had let go already, it opens anew under the higher epoch.
+    return { owner: from, epoch: epoch + 1, state: 'stable', from: undefined, fence: row.fence || fence };
+  }
+  const stable: SlotRow = { ...row, state: 'stable', from: undefined };
+  if (isOpened(slot, epoch)) return stable;
+  if (fromEviction === 'cut-off') return stable;
+  if (fromEviction === 'unsure' || isLetGo(slot, epoch)) return { ...stable, fence: true };
+  return row;
+}
+
+function orphan(row: SlotRow, fence: boolean): SlotRow {
+  return { owner: undefined, epoch: row.epoch, state: 'stable', from: undefined, fence: row.fence || fence };
+}
+
+function place(
+  rows: readonly SlotRow[],
+  living: ReadonlySet<Incarnation>,
+  workers: readonly Candidate[],
+): readonly SlotRow[] {
+  const moves = assign(
+    rows.map(({ owner }) => owner),
+    workers,
+  );
+  if (moves.length === 0) return rows;
+  const next = [...rows];
+  let room = limits.handoffSlotsMax - rows.filter(({ state }) => state === 'handoff').length;
+  for (const move of moves) {
+    const row = next[move.slot] as SlotRow;
+    const moved = moveRow(row, move, living, room > 0);
+    if (moved.state === 'handoff' && row.state !== 'handoff') room -= 1;
+    next[move.slot] = moved;
+  }
+  return next;
+}
+
+function moveRow(row: SlotRow, { from, to }: Move, living: ReadonlySet<Incarnation>, room: boolean): SlotRow {
+  const taken = { owner: to, epoch: row.epoch + 1, fence: row.fence };
+  if (from === undefined) return { ...taken, state: 'stable', from: undefined };
+  // In hand-off already, or waiting for an eviction (R2), or no room (R4): a later step moves it.
+  if (row.state === 'handoff' || !living.has(from) || !room) return row;
+  return { ...taken, state: 'handoff', from };
+}

@@ -1,0 +1,103 @@
+/**
+ * The slot table as one node sees it: rows by slot under a view, the revision they were written at. Immutable.
+ *
+ * Invariants:
+ * T1  Views order tables: of two tables the one of the higher view is newer. View 0 is the empty table before the first.
+ * T2  `holder` is who may serve a slot now: its owner, or in a hand-off whoever gives it away.
+ */
+import type { SlotRow, TableValue } from '../protocol/cluster.ts';
+import type { Incarnation } from '../protocol/ids.ts';
+
+const NOBODY: SlotRow = { owner: undefined, epoch: 0, state: 'stable', from: undefined, fence: false };
+
+export interface RowChange {
+  readonly slot: number;
+  readonly before: SlotRow;
+  readonly after: SlotRow;
+}
+
+export interface SlotTotals {
+  readonly total: number;
+  /** Owned and stable. */
+  readonly owned: number;
+  readonly handoff: number;
+  readonly orphaned: number;
+}
+
+export class SlotTable {
+  static readonly empty = new SlotTable(0, { rows: [] });
+  readonly view: number;
+  readonly rows: readonly SlotRow[];
+  readonly #owned = new Map<Incarnation, readonly number[]>();
+
+  constructor(view: number, value: TableValue) {
+    this.view = view;
+    this.rows = value.rows;
+    const owned = new Map<Incarnation, number[]>();
+    for (const [slot, { owner }] of value.rows.entries()) {
+      if (owner === undefined) continue;
+      const slots = owned.get(owner);
+      if (slots === undefined) owned.set(owner, [slot]);
+      else slots.push(slot);
+    }
+    this.#owned = owned;
+  }
+
+  row(slot: number): SlotRow {
+    return this.rows[slot] ?? NOBODY;
+  }
+
+  ownerOf(slot: number): Incarnation | undefined {
+    return this.row(slot).owner;
+  }
+
+  /** T2 */
+  holder(slot: number): Incarnation | undefined {
+    const { owner, from, state } = this.row(slot);
+    return state === 'handoff' ? from : owner;
+  }
+
+  /** Slots owned, those on their way to the owner included. */
+  slotsOf(owner: Incarnation): readonly number[] {
+    return this.#owned.get(owner) ?? [];
+  }
+
+  /** Everyone named in it, owners and those who hand off. */
+  members(): ReadonlySet<Incarnation> {
+    const members = new Set<Incarnation>(this.#owned.keys());
+    for (const { from } of this.rows) if (from !== undefined) members.add(from);
+    return members;
+  }
+
+  /** Rows that differ, by slot. */
+  changesSince(before: SlotTable): readonly RowChange[] {
+    const changes: RowChange[] = [];
+    for (const [slot, after] of this.rows.entries()) {
+      const old = before.row(slot);
+      if (!sameRow(old, after)) changes.push({ slot, before: old, after });
+    }
+    return changes;
+  }
+
+  totals(): SlotTotals {
+    let owned = 0;
+    let handoff = 0;
+    for (const row of this.rows) {
+      if (row.state === 'handoff') handoff += 1;
+      else if (row.owner !== undefined) owned += 1;
+    }
+    return { total: this.rows.length, owned, handoff, orphaned: this.rows.length - owned - handoff };
+  }
+}
+
+/** A table in which nobody owns anything: what the first ring manager starts from. */
+export function unownedRows(slots: number): readonly SlotRow[] {
+  return Array.from({ length: slots }, () => NOBODY);
+}
+
+export function sameRow(a: SlotRow, b: SlotRow): boolean {
+  return (
+    a === b ||
+    (a.owner === b.owner && a.epoch === b.epoch && a.state === b.state && a.from === b.from && a.fence === b.fence)
+  );
+}
