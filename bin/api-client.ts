@@ -78,8 +78,8 @@ export function must(target: ApiTarget, method: string, outcome: ApiOutcome): Ap
 }
 
 function reason(error: unknown): string {
-  const { cause } = error as { cause?: { code?: string } };
+  const { cause } = error as { cause?: { code?: string; message?: string } };
   if (cause?.code === 'ECONNREFUSED') return 'nobody listens there';
   if ((error as Error).name === 'TimeoutError') return `no answer in ${requestTimeoutMs / 1_000} s`;
-  return cause?.code ?? (error as Error).message;
+  return cause?.code ?? cause?.message ?? (error as Error).message;
 }
