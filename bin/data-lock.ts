@@ -31,7 +31,7 @@ export async function lockData(folder: string, clock: Clock): Promise<DataLock> 
     const holder = readHolder(path);
     if (isAlive(holder.supervisor)) throw inUse(folder, holder);
     if (!holder.brokers.some(isAlive)) {
-      breakLock(path);
+      breakLock(path, holder);
       continue;
     }
     if (clock.monotonicMs() > deadlineMs) throw inUse(folder, holder);
@@ -76,11 +76,15 @@ function tryTake(path: string): boolean {
   }
 }
 
-/** Moved aside rather than removed: of two that break the same lock, only one finds it there. */
-function breakLock(path: string): void {
+/**
+ * Moved aside rather than removed: of two that break the same lock only one finds it there. Who was late and moved the
+ * winner's new lock puts it back.
+ */
+function breakLock(path: string, stale: Holder): void {
   const aside = `${path}.${process.pid}.stale`;
   try {
     renameSync(path, aside);
+    if (JSON.stringify(readHolder(aside)) !== JSON.stringify(stale)) linkSync(aside, path);
     rmSync(aside, { force: true });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;

@@ -38,7 +38,10 @@ export function spawnBelfry(args: readonly string[], env: Readonly<Record<string
 }
 
 /** Runs it to its end. */
-export async function runBelfry(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliResult> {
+export async function runBelfry(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<CliResult> {
   const run = spawnBelfry(args, env);
   const { code } = await run.ended;
   return { code, stdout: run.stdout(), stderr: run.stderr() };
