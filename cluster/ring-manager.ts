@@ -168,9 +168,7 @@ export class RingManager {
     const { bucket, follower, node, logger } = this.#options;
     const { view } = follower.table;
     const value = encodeTable({ rows });
-    const write: KvWrite = await (view === 0
-      ? bucket.create(TABLE_KEY, value)
-      : bucket.update(TABLE_KEY, value, view));
+    const write: KvWrite = await (view === 0 ? bucket.create(TABLE_KEY, value) : bucket.update(TABLE_KEY, value, view));
     if (write.kind !== 'written') {
       logger.debug('table_write_lost', { view, outcome: write.kind });
       await follower.read();

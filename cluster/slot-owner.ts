@@ -321,7 +321,9 @@ function byOwner(rows: readonly { slot: number; row: SlotRow }[]): ReadonlyMap<I
   return groupBy(rows, ({ owner }) => owner);
 }
 
-function byFormerOwner(rows: readonly { slot: number; row: SlotRow }[]): ReadonlyMap<Incarnation, readonly SlotClaim[]> {
+function byFormerOwner(
+  rows: readonly { slot: number; row: SlotRow }[],
+): ReadonlyMap<Incarnation, readonly SlotClaim[]> {
   return groupBy(rows, ({ from }) => from);
 }
 

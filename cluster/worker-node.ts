@@ -7,7 +7,7 @@
  * N2  Evicted is final: everything is abandoned at once and the process has to end; its supervisor starts a new life.
  */
 import { BUCKET_CLUSTER } from '../broker/subjects.ts';
-import type { Broker, BrokerSystem, KeyValue } from '../broker/broker.ts';
+import type { Broker, BrokerSystem } from '../broker/broker.ts';
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -61,7 +61,6 @@ export function startWorkerNode(options: WorkerNodeOptions): WorkerNode {
 
 class ComposedWorker {
   readonly #options: WorkerNodeOptions;
-  readonly #bucket: KeyValue;
   readonly #control: ControlChannel;
   readonly #node: OwnNode;
   readonly #membership: Membership;
@@ -83,7 +82,6 @@ class ComposedWorker {
     const bucket = broker.kv(BUCKET_CLUSTER);
     const shared = { bucket, clock, logger };
     this.#options = options;
-    this.#bucket = bucket;
     this.#control = new ControlChannel(broker.control, self, logger);
     this.#follower = new TableFollower(shared);
     this.#membership = new Membership({ ...shared, lane: broker.control });

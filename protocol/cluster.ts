@@ -78,7 +78,9 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat {
 
 /** Owners once, rows as small integers: about 30 KB for 4,096 slots. */
 export function encodeTable(table: TableValue): Uint8Array {
-  const owners = [...new Set(table.rows.flatMap((row) => [row.owner, row.from]).filter((owner) => owner !== undefined))];
+  const owners = [
+    ...new Set(table.rows.flatMap((row) => [row.owner, row.from]).filter((owner) => owner !== undefined)),
+  ];
   const index = new Map(owners.map((owner, i) => [owner, i + 1]));
   const place = (owner: Incarnation | undefined) => (owner === undefined ? 0 : (index.get(owner) ?? 0));
   return encode([
@@ -101,13 +103,18 @@ export function decodeTable(bytes: Uint8Array): TableValue {
     throw new DecodeError('table', 'uneven columns');
   }
   const owners = [undefined, ...names.map(incarnation)];
+  const ownerAt = (place: unknown): Incarnation | undefined => {
+    if (!isCount(place) || place >= owners.length) throw new DecodeError('table', 'no such owner');
+    return owners[place];
+  };
   const rows = owner.map((place, slot): SlotRow => {
-    const bits = flags[slot] as number;
+    const [bits, height] = [flags[slot], epoch[slot]];
+    if (!isCount(bits) || !isCount(height)) throw new DecodeError('table', 'malformed row');
     return {
-      owner: owners[place as number],
-      epoch: isCount(epoch[slot]) ? (epoch[slot] as number) : 0,
+      owner: ownerAt(place),
+      epoch: height,
       state: bits & 1 ? 'handoff' : 'stable',
-      from: owners[from[slot] as number],
+      from: ownerAt(from[slot]),
       fence: (bits & 2) !== 0,
     };
   });
@@ -116,30 +123,38 @@ export function decodeTable(bytes: Uint8Array): TableValue {
 
 /** JSON in the bucket: people look at it. @throws DecodeError */
 export function decodeNodeEntry(bytes: Uint8Array): NodeEntry {
-  let value: Partial<Record<keyof NodeEntry, unknown>>;
-  try {
-    value = JSON.parse(Buffer.from(bytes).toString()) as typeof value;
-  } catch (cause) {
-    throw new DecodeError('node entry', 'not JSON', { cause });
-  }
-  const id = parseNodeId(value?.id);
-  const life = parseIncarnation(value?.incarnation);
-  if (id === undefined || life === undefined || !ROLES.includes(value.role as string)) {
+  const value = parseObject(bytes);
+  const id = parseNodeId(value['id']);
+  const life = parseIncarnation(value['incarnation']);
+  const { role, weight } = value;
+  if (id === undefined || life === undefined || typeof role !== 'string' || !ROLES.includes(role)) {
     throw new DecodeError('node entry', 'malformed');
   }
   return {
     id,
     incarnation: life,
-    role: value.role as Role,
-    zone: String(value.zone ?? ''),
-    weight: Number(value.weight ?? 1),
-    region: String(value.region ?? ''),
-    publicUrl: String(value.publicUrl ?? ''),
-    pid: Number(value.pid ?? 0),
-    version: String(value.version ?? ''),
-    startedAt: Number(value.startedAt ?? 0),
+    role: role as Role,
+    zone: textOf(value['zone']),
+    weight: typeof weight === 'number' && weight >= 0 ? weight : 1,
+    region: textOf(value['region']),
+    publicUrl: textOf(value['publicUrl']),
+    pid: numberOf(value['pid']),
+    version: textOf(value['version']),
+    startedAt: numberOf(value['startedAt']),
   };
 }
+
+function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(bytes).toString());
+  } catch (cause) {
+    throw new DecodeError('node entry', 'not JSON', { cause });
+  }
+  if (typeof value !== 'object' || value === null) throw new DecodeError('node entry', 'not an object');
+  return value as Readonly<Record<string, unknown>>;
+}
+
 export function encodeNodeEntry(entry: NodeEntry): Uint8Array {
   return Buffer.from(JSON.stringify(entry));
 }
@@ -154,4 +169,10 @@ function incarnation(value: unknown): Incarnation {
   const life = parseIncarnation(value);
   if (life === undefined) throw new DecodeError('table', 'malformed owner');
   return life;
+}
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+function numberOf(value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) ? value : 0;
 }
