@@ -5,8 +5,9 @@
  * Z1  Every append must be stored, with a sequence above the channel's last; anything else fails the run.
  */
 import { jetstream } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { connectNats } from '../broker/nats-broker.ts';
-import { dial, type NatsAccess } from '../broker/nats-dial.ts';
+import { dial, inboxPrefixOf, type NatsAccess } from '../broker/nats-dial.ts';
 import { slotOf } from '../cluster/slots.ts';
 import { subjects } from '../broker/subjects.ts';
 import { limits } from '../platform/limits.ts';
@@ -17,7 +18,11 @@ import { LatencyHistogram } from './histogram.ts';
 import { serveLoad } from './load-server.ts';
 import { machineClock } from './machine-clock.ts';
 
-export type AppendWay = 'belfry' | 'stock';
+/**
+ * `belfry`: our RecordStore. `stock`: js.publish on a connection with the client's own defaults. `stock tuned`: js.publish
+ * on a connection with the options that ours have (above all `noAsyncTraces`: no stack is captured for every request).
+ */
+export type AppendWay = 'belfry' | 'stock' | 'stock tuned';
 
 export type AppendReport = { readonly appends: number; readonly latency: string; readonly failures: readonly string[] };
 
@@ -52,7 +57,7 @@ let count = 0;
 serveLoad<AppendLoad>({
   async open({ way, access, channels: channelCount, bytes, seed }) {
     const rng = new SeededRng(seed);
-    append = way === 'belfry' ? await ourAppend(access) : await stockAppend(access);
+    append = way === 'belfry' ? await ourAppend(access) : stockAppend(await connectStock(way, access));
     channels = Array.from({ length: channelCount }, () => channelOf(rng));
     data = rng.bytes(bytes);
     return null;
@@ -75,9 +80,15 @@ async function ourAppend(access: NatsAccess): Promise<Append> {
   };
 }
 
-/** As the library's documentation says, on a connection with the options that our own have. */
-async function stockAppend(access: NatsAccess): Promise<Append> {
-  const js = jetstream(await dial(access, 'stock'));
+function connectStock(way: AppendWay, access: NatsAccess): Promise<NatsConnection> {
+  const { servers, user, password: pass } = access;
+  if (way === 'stock tuned') return dial(access, 'stock');
+  return connect({ servers: [...servers], user, pass, inboxPrefix: inboxPrefixOf(access) });
+}
+
+/** As the library's documentation says. */
+function stockAppend(connection: NatsConnection): Append {
+  const js = jetstream(connection);
   return async (subject, bytes, expected) => {
     const ack = await js.publish(subject, bytes, { expect: { lastSubjectSequence: expected } });
     return ack.seq;

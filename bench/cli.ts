@@ -62,7 +62,9 @@ export class BenchFailedError extends Error {
 }
 
 export function buildBenchProgram(): Command {
-  const program = createProgram('belfry bench', 'measure Belfry against a reference, both in one run');
+  const program = createProgram('belfry bench', 'measure Belfry against a reference, both in one run').helpCommand(
+    false,
+  );
   for (const scenario of scenarios) addScenario(program, scenario);
   return program;
 }

@@ -28,6 +28,12 @@ const machine = machineClock(systemClock);
 
 let counter = new DeliveryCounter('');
 let sockets: WsClient[] = [];
+/** When the bytes now being looked at were read. */
+let readAtUs = 0;
+
+const onRead = (): void => {
+  readAtUs = machine.nowUs();
+};
 
 serveLoad<FanoutSockets>({
   async connect({ api, channel, tokens }) {
@@ -74,8 +80,9 @@ function openOne(into: DeliveryCounter, url: string): Promise<WsClient> {
     const subscriber = into.subscriber();
     let greeted = false;
     const opening = WsClient.open(url, {
+      onRead,
       onText(buffer, start, end) {
-        if (greeted) return into.take(subscriber, buffer, start, end, machine.nowUs());
+        if (greeted) return into.take(subscriber, buffer, start, end, readAtUs);
         greeted = true;
         opening.then(resolve, reject);
       },

@@ -1,16 +1,21 @@
 /**
  * Latencies: an HDR histogram of microseconds with three digits, that travels between processes as text.
  *
- * Values over a minute count as a minute: such a run has failed its user whatever the exact figure.
+ * Values over a minute count as a minute: such a run has failed its user whatever the exact figure. Up to 131 ms they
+ * are first counted in steps of 8 us, since finding the place in an HDR histogram costs more than all else per delivery.
  */
 import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64, type Histogram } from 'hdr-histogram-js';
 
 const highestUs = 60_000_000;
+const stepUs = 8;
+const stepShift = 3;
+const stepCount = 16_384;
 
 export type Percentiles = { readonly p50Ms: number; readonly p99Ms: number; readonly maxMs: number };
 
 export class LatencyHistogram {
   readonly #histogram: Histogram;
+  readonly #steps = new Uint32Array(stepCount);
 
   constructor(histogram?: Histogram) {
     this.#histogram =
@@ -24,28 +29,41 @@ export class LatencyHistogram {
   /** All of them as one. */
   static merged(texts: readonly string[]): LatencyHistogram {
     const whole = new LatencyHistogram();
-    for (const text of texts) whole.#histogram.add(LatencyHistogram.decode(text).#histogram);
+    for (const text of texts) whole.#histogram.add(decodeFromCompressedBase64(text));
     return whole;
   }
 
   get count(): number {
-    return this.#histogram.totalCount;
+    return this.#whole().totalCount;
   }
 
   record(latencyUs: number): void {
-    this.#histogram.recordValue(Math.min(Math.max(Math.round(latencyUs), 0), highestUs));
+    const step = latencyUs >> stepShift;
+    if (step >= 0 && step < stepCount && latencyUs < highestUs) this.#steps[step] = (this.#steps[step] ?? 0) + 1;
+    else this.#histogram.recordValue(Math.min(Math.max(Math.round(latencyUs), 0), highestUs));
   }
 
   reset(): void {
     this.#histogram.reset();
+    this.#steps.fill(0);
   }
 
   percentiles(): Percentiles {
-    const ms = (percentile: number) => this.#histogram.getValueAtPercentile(percentile) / 1_000;
-    return { p50Ms: ms(50), p99Ms: ms(99), maxMs: this.#histogram.maxValue / 1_000 };
+    const histogram = this.#whole();
+    const ms = (percentile: number) => histogram.getValueAtPercentile(percentile) / 1_000;
+    return { p50Ms: ms(50), p99Ms: ms(99), maxMs: histogram.maxValue / 1_000 };
   }
 
   encode(): string {
-    return encodeIntoCompressedBase64(this.#histogram);
+    return encodeIntoCompressedBase64(this.#whole());
+  }
+
+  /** Moves what was counted in steps to where it belongs: to the middle of its step. */
+  #whole(): Histogram {
+    for (const [step, count] of this.#steps.entries()) {
+      if (count > 0) this.#histogram.recordValueWithCount(step * stepUs + stepUs / 2, count);
+    }
+    this.#steps.fill(0);
+    return this.#histogram;
   }
 }

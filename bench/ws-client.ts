@@ -15,6 +15,8 @@ const headEnd = '\r\n\r\n';
 const headBytesMax = 16 * 1_024;
 
 export type WsHandlers = {
+  /** Something was read: the frames in it, if it completes any, follow. One look at the clock serves them all. */
+  readonly onRead: () => void;
   /** A text frame. The bytes are only valid during the call. */
   readonly onText: (buffer: Buffer, start: number, end: number) => void;
   readonly onClose: (reason: string) => void;
@@ -64,6 +66,7 @@ export class WsClient {
 
   #read(length: number, bytes: Uint8Array): boolean {
     const buffer = bytes as Buffer;
+    this.#handlers.onRead();
     try {
       if (this.#head === undefined) this.#reader.push(buffer, length);
       else this.#readHead(Buffer.concat([this.#head, buffer.subarray(0, length)]));
