@@ -8,7 +8,7 @@
  * M2  A node is gone when its entry was deleted, or was missing from a listing begun after we learned of the node.
  *     Silence alone removes nobody.
  */
-import type { KeyValue, KvChange, Messaging, Subscription } from '../broker/broker.ts';
+import type { KeyValue, KvChange, KvEntry, Messaging, Subscription } from '../broker/broker.ts';
 import { subjects } from '../broker/subjects.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
@@ -17,7 +17,7 @@ import { decodeHeartbeat, decodeNodeEntry, type Heartbeat, type NodeEntry, type 
 import { DecodeError } from '../protocol/errors.ts';
 import type { Incarnation } from '../protocol/ids.ts';
 import { ClockOffset } from './clock-offset.ts';
-import { NODE_KEYS } from './own-node.ts';
+import { NODE_KEYS, nodeKey } from './own-node.ts';
 
 export interface Member {
   readonly entry: NodeEntry;
@@ -118,7 +118,7 @@ export class Membership {
     const { bucket, clock, logger } = this.#options;
     const begunMs = clock.monotonicMs();
     try {
-      const entries = (await bucket.entries(NODE_KEYS)).map(({ value }) => this.#decode(value));
+      const entries = (await bucket.entries(NODE_KEYS)).map((entry) => this.#decode(entry));
       this.#listedMs = begunMs;
       const present = new Set<Incarnation>();
       for (const entry of entries) {
@@ -151,10 +151,10 @@ export class Membership {
 
   #change(change: KvChange): void {
     if (change.kind === 'delete') {
-      this.#remove(change.key.slice(change.key.indexOf('.') + 1) as Incarnation);
+      this.#remove(change.key.slice(change.key.lastIndexOf('.') + 1) as Incarnation);
       return;
     }
-    const entry = this.#decode(change.entry.value);
+    const entry = this.#decode(change.entry);
     if (entry !== undefined) this.#add(entry);
   }
 
@@ -188,8 +188,12 @@ export class Membership {
     if (sinceMs >= (silent ? limits.tableRefreshMs : limits.nodesRefreshMs)) void this.refresh();
   }
 
-  #decode(bytes: Uint8Array): NodeEntry | undefined {
-    return this.#tryDecode(() => decodeNodeEntry(bytes));
+  /** An entry under another role's key is somebody's forgery. */
+  #decode({ key, value }: KvEntry): NodeEntry | undefined {
+    const entry = this.#tryDecode(() => decodeNodeEntry(value));
+    if (entry === undefined || key === nodeKey(entry.role, entry.incarnation)) return entry;
+    this.#options.logger.warn('membership_message_dropped', { reason: 'key and entry differ', key });
+    return undefined;
   }
   #decodeBeat(bytes: Uint8Array): Heartbeat | undefined {
     return this.#tryDecode(() => decodeHeartbeat(bytes));

@@ -10,10 +10,11 @@ import { subjects } from '../broker/subjects.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
-import { encodeHeartbeat, encodeNodeEntry, type Heartbeat, type NodeEntry } from '../protocol/cluster.ts';
+import { encodeHeartbeat, encodeNodeEntry, type Heartbeat, type NodeEntry, type Role } from '../protocol/cluster.ts';
 import type { Incarnation } from '../protocol/ids.ts';
 
-export const nodeKey = (incarnation: Incarnation): string => `node.${incarnation}`;
+/** The role is part of the key, so that the broker's permissions keep a gateway from listing itself as a worker. */
+export const nodeKey = (role: Role, incarnation: Incarnation): string => `node.${role}.${incarnation}`;
 export const NODE_KEYS = 'node.>';
 
 export type Standing = 'known' | 'gone' | 'unavailable';
@@ -37,12 +38,14 @@ export interface OwnNodeOptions {
 export class OwnNode {
   readonly entry: NodeEntry;
   readonly #options: OwnNodeOptions;
+  readonly #key: string;
   #state: Heartbeat['state'] = 'joining';
   #beats: Timer | undefined;
 
   constructor(options: OwnNodeOptions) {
     this.entry = options.entry;
     this.#options = options;
+    this.#key = nodeKey(options.entry.role, options.entry.incarnation);
   }
 
   get incarnation(): Incarnation {
@@ -91,7 +94,7 @@ export class OwnNode {
 
   /** Asks the bucket's leader. */
   async standing(): Promise<Standing> {
-    const read = await this.#options.bucket.get(nodeKey(this.incarnation));
+    const read = await this.#options.bucket.get(this.#key);
     switch (read.kind) {
       case 'found':
         return 'known';
@@ -112,7 +115,7 @@ export class OwnNode {
   /** A clean end: nobody has to find out that we are gone. */
   async unregister(): Promise<void> {
     this.silence();
-    const write = await this.#options.bucket.delete(nodeKey(this.incarnation));
+    const write = await this.#options.bucket.delete(this.#key);
     if (write.kind === 'unknown') this.#options.logger.warn('node_entry_left', { incarnation: this.incarnation });
   }
 
@@ -121,7 +124,7 @@ export class OwnNode {
     const { bucket, clock } = this.#options;
     const deadlineMs = clock.monotonicMs() + limits.natsConnectMs;
     for (;;) {
-      const write = await bucket.create(nodeKey(this.incarnation), encodeNodeEntry(this.entry));
+      const write = await bucket.create(this.#key, encodeNodeEntry(this.entry));
       if (write.kind !== 'unknown') return;
       if (clock.monotonicMs() > deadlineMs) {
         throw new ClusterJoinError('the node entry cannot be written', { cause: write.cause });

@@ -87,7 +87,8 @@ export class RingManager {
 
   async #mark(incarnation: Incarnation): Promise<void> {
     const { bucket, membership } = this.#options;
-    const write = await bucket.delete(nodeKey(incarnation));
+    const role = membership.get(incarnation)?.entry.role ?? 'worker';
+    const write = await bucket.delete(nodeKey(role, incarnation));
     this.#marking.delete(incarnation);
     if (write.kind === 'written') await membership.refresh();
     this.poke();
@@ -185,7 +186,7 @@ export class RingManager {
     if (this.#evicting.has(dead)) return;
     this.#evicting.add(dead);
     const { bucket, evict, membership } = this.#options;
-    const read = await bucket.get(nodeKey(dead));
+    const read = await bucket.get(nodeKey('worker', dead));
     if (read.kind === 'absent') this.#evicted.set(dead, await evict(dead));
     if (read.kind === 'found') await membership.refresh();
     this.#evicting.delete(dead);

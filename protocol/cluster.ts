@@ -9,7 +9,7 @@ import { parseIncarnation, parseNodeId, type Incarnation, type NodeId } from './
 export const CLUSTER_FORMAT = 1;
 export type Role = 'webapp' | 'worker' | 'gateway';
 
-/** A node's entry in the cluster bucket under `node.<incarnation>`; what an operator set and others need. */
+/** A node's entry in the cluster bucket under `node.<role>.<incarnation>`; what an operator set and others need. */
 export interface NodeEntry {
   readonly id: NodeId;
   readonly incarnation: Incarnation;
