@@ -98,7 +98,8 @@ export interface KeyValue {
   /** Every present entry that matches. Rejects with the cause when the broker is not to be had. */
   entries(filter: string): Promise<readonly KvEntry[]>;
   /**
-   * Hints (K7): the present entries first, then changes; `ready` resolves after the present ones.
+   * Hints (K7): the present entries first (deleted keys may show as deletions), then changes; `ready` resolves after
+   * the present ones.
    * The implementation re-establishes the watch by itself after a reconnect and then replays present entries.
    */
   watch(filter: string, handler: (change: KvChange) => void): { readonly ready: Promise<void>; stop(): void };

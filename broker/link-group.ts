@@ -3,14 +3,18 @@
  * because what was on its way on the lost one is gone and the others cannot know what it was.
  */
 import type { LaneStatus } from './broker.ts';
-import type { NatsLink } from './nats-link.ts';
+
+interface Link {
+  status(): LaneStatus;
+  onStatus(listener: (status: LaneStatus) => void): () => void;
+}
 
 export class LinkGroup {
-  readonly #links: readonly NatsLink[];
+  readonly #links: readonly Link[];
   readonly #listeners = new Set<(status: LaneStatus) => void>();
   #status: LaneStatus;
 
-  constructor(links: readonly NatsLink[]) {
+  constructor(links: readonly Link[]) {
     this.#links = links;
     this.#status = this.#combined();
     for (const link of links) link.onStatus(() => this.#update());
@@ -34,6 +38,6 @@ export class LinkGroup {
 
   #combined(): LaneStatus {
     if (this.#links.some((link) => link.status() === 'closed')) return 'closed';
-    return this.#links.every((link) => link.connected) ? 'connected' : 'disconnected';
+    return this.#links.every((link) => link.status() === 'connected') ? 'connected' : 'disconnected';
   }
 }

@@ -8,13 +8,11 @@ import { headers } from '@nats-io/transport-node';
 import { assert } from '../platform/assert.ts';
 import type { Clock } from '../platform/clock.ts';
 import { BrokerLimitError, type KeyValue, type KvChange, type KvEntry, type KvRead, type KvWrite } from './broker.ts';
+import { checkFilter, checkKey } from './key-shape.ts';
 import type { NatsLink } from './nats-link.ts';
 import { NatsWatch, type NatsWatchParts, readPresent } from './nats-watch.ts';
 
 const WRONG_LAST_SEQUENCE = 10071;
-const KEY = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
-const FILTER = /^(?:[A-Za-z0-9_-]+|\*)(?:\.(?:[A-Za-z0-9_-]+|\*))*(?:\.>)?$|^>$/;
-
 export interface NatsKeyValueParts {
   readonly link: NatsLink;
   readonly jetstream: JetStreamClient;
@@ -97,11 +95,7 @@ export class NatsKeyValue implements KeyValue {
   }
 
   #watchParts(filter: string): NatsWatchParts {
-    assert(FILTER.test(filter), 'key-value/filter-shape', { filter });
+    checkFilter(filter);
     return { link: this.#link, jetstream: this.#jetstream, clock: this.#clock, bucket: this.#bucket, filter };
   }
-}
-
-function checkKey(key: string): void {
-  assert(KEY.test(key), 'key-value/key-shape', { key });
 }
