@@ -35,25 +35,31 @@ const absentToUndefined = (value: unknown): unknown => (value === null || value 
 
 /** A value that is there, made by `parse`; undefined from `parse` means the error `invalid`. */
 function required<T>(parse: (value: unknown) => T | undefined, missing: SlackError, invalid: SlackError) {
-  return z.unknown().transform((value, context): T => {
-    const given = absentToUndefined(value);
-    const made = given === undefined ? undefined : parse(given);
-    if (made !== undefined) return made;
-    context.addIssue({ code: 'custom', message: given === undefined ? missing : invalid });
-    return z.NEVER;
-  });
+  return z
+    .unknown()
+    .optional()
+    .transform((value, context): T => {
+      const given = absentToUndefined(value);
+      const made = given === undefined ? undefined : parse(given);
+      if (made !== undefined) return made;
+      context.addIssue({ code: 'custom', message: given === undefined ? missing : invalid });
+      return z.NEVER;
+    });
 }
 
 /** As `required`, but what is absent stays undefined. */
 function optional<T>(parse: (value: unknown) => T | undefined, invalid: SlackError) {
-  return z.unknown().transform((value, context): T | undefined => {
-    const given = absentToUndefined(value);
-    if (given === undefined) return undefined;
-    const made = parse(given);
-    if (made !== undefined) return made;
-    context.addIssue({ code: 'custom', message: invalid });
-    return z.NEVER;
-  });
+  return z
+    .unknown()
+    .optional()
+    .transform((value, context): T | undefined => {
+      const given = absentToUndefined(value);
+      if (given === undefined) return undefined;
+      const made = parse(given);
+      if (made !== undefined) return made;
+      context.addIssue({ code: 'custom', message: invalid });
+      return z.NEVER;
+    });
 }
 
 export function parseFlag(value: unknown): boolean | undefined {

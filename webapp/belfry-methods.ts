@@ -31,7 +31,7 @@ const appArgs = z.object({ name: text('invalid_arguments').refine(isName, { erro
 const tokenArgs = z.object({
   user: optionalUser,
   app: optionalApp,
-  kind: z.unknown().pipe(z.enum(['user', 'bot', 'app', 'admin'], { error: 'invalid_arguments' }).optional()),
+  kind: optionalText().pipe(z.enum(['user', 'bot', 'app', 'admin'], { error: 'invalid_arguments' }).optional()),
   unlimited: flag,
 });
 const revokeArgs = z.object({ token: optionalText(), token_hash: optionalText() });
