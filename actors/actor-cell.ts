@@ -16,11 +16,14 @@ import { Mailbox, type MailboxLimits } from './mailbox.ts';
 
 export type Activation = { readonly kind: 'ready' } | { readonly kind: 'unavailable'; readonly reason: string };
 
+/** `reset`: the state is not to be trusted any more, for a reason that is no bug; the next message builds it anew. */
+export type TurnEnd = 'done' | 'reset';
+
 export interface Behaviour<M> {
   /** Builds the state. Messages wait meanwhile. */
   activate(): Promise<Activation>;
   /** Takes messages from the mailbox, at least one, and is done with them when it returns or resolves. */
-  turn(mailbox: Mailbox<M>): Promise<void> | void;
+  turn(mailbox: Mailbox<M>): Promise<TurnEnd> | TurnEnd;
   /** The messages of the turn in progress that have no answer yet: asked for when the turn threw. */
   unanswered(): readonly M[];
   /** True while something besides the turn is going on that would be lost with the state. */
@@ -96,7 +99,8 @@ export class ActorCell<M, B extends Behaviour<M> = Behaviour<M>> {
         const behaviour = this.#behaviour ?? (await this.#activate());
         if (behaviour === undefined || this.#stopped !== undefined) continue;
         const turn = behaviour.turn(this.#mailbox);
-        if (turn !== undefined) await turn;
+        const end = typeof turn === 'string' ? turn : await turn;
+        if (end === 'reset') this.#dispose();
       } catch (error) {
         this.#fail(error);
       }

@@ -2,10 +2,11 @@
  * Answering commands: on the reply subject, or as an entry of the asking gateway's batches, in order with the events.
  *
  * Invariants:
- * W1  A ticket is answered exactly once; its slot counts the open ones, so that a planned close knows when it is done.
+ * W1  A ticket is answered once: the first answer counts, later ones (of work that went on while its slot was given
+ *     up) are dropped.
+ * W2  A slot knows its open tickets: a planned close waits for them, giving the slot up answers them.
  */
 import type { Messaging } from '../broker/broker.ts';
-import { assert } from '../platform/assert.ts';
 import type { GatewayRef, Reply } from '../protocol/commands.ts';
 import { encodeReply } from '../protocol/envelopes.ts';
 import type { Failure } from '../protocol/errors.ts';
@@ -18,9 +19,12 @@ export interface Ticket {
   readonly via: GatewayRef | undefined;
   /** Bytes of the command as it came. */
   readonly bytes: number;
-  /** Who counts it as open. */
-  readonly counter: { open: number; settled(): void };
-  answered: boolean;
+  readonly owner: TicketOwner;
+}
+
+export interface TicketOwner {
+  /** False: it was answered before. */
+  settle(ticket: Ticket): boolean;
 }
 
 const FAILURE_BYTES = 160;
@@ -44,11 +48,8 @@ export class Answers {
   }
 
   #send(ticket: Ticket, reply: Reply, bytes: number): void {
-    assert(!ticket.answered, 'answers/exactly-once', { requestId: ticket.requestId });
-    ticket.answered = true;
-    ticket.counter.open -= 1;
+    if (!ticket.owner.settle(ticket)) return;
     if (ticket.via !== undefined) this.#outboxes.reply(ticket.via, reply, bytes);
     else if (ticket.subject !== undefined) this.#messaging.publish(ticket.subject, encodeReply(reply));
-    ticket.counter.settled();
   }
 }

@@ -13,6 +13,7 @@ import type { Messaging } from '../broker/broker.ts';
 import { subjects } from '../broker/subjects.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
+import type { HopTimer } from '../platform/metrics.ts';
 import { BATCH_BYTES_MAX, encodeBatch, type BatchEntry } from '../protocol/batches.ts';
 import type { GatewayRef, Reply } from '../protocol/commands.ts';
 import type { Incarnation } from '../protocol/ids.ts';
@@ -21,6 +22,7 @@ export interface GatewayOutboxesOptions {
   readonly worker: Incarnation;
   readonly messaging: Pick<Messaging, 'publish'>;
   readonly clock: Clock;
+  readonly fanoutTimer?: HopTimer;
 }
 
 /** What is said to one life of a gateway. */
@@ -86,6 +88,7 @@ export class GatewayOutboxes {
   readonly #beats: Timer;
   #nextId = 1;
   #scheduled = false;
+  #scheduledAtMs = 0;
   #flushedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: GatewayOutboxesOptions) {
@@ -117,10 +120,15 @@ export class GatewayOutboxes {
     this.#waiting.delete(outbox);
   }
 
-  /** Sends what waits and stops the beats. */
+  /** Sends what waits, now. */
+  flush(): void {
+    for (const outbox of this.#waiting) outbox.flush();
+    this.#waiting.clear();
+  }
+
   close(): void {
     this.#beats.cancel();
-    this.#flush();
+    this.flush();
   }
 
   /** Called by an outbox that has something to say. */
@@ -129,10 +137,11 @@ export class GatewayOutboxes {
     if (this.#scheduled) return;
     this.#scheduled = true;
     const { clock } = this.#options;
-    const sinceMs = clock.monotonicMs() - this.#flushedAtMs;
+    this.#scheduledAtMs = clock.monotonicMs();
+    const sinceMs = this.#scheduledAtMs - this.#flushedAtMs;
     // Light load: the end of this turn. Busy: gather what comes within the window (X2).
-    if (sinceMs >= limits.batchBusyWindowMs) clock.defer(() => this.#flush());
-    else clock.setTimeout(() => this.#flush(), limits.batchBusyWindowMs);
+    if (sinceMs >= limits.batchBusyWindowMs) clock.defer(() => this.#end());
+    else clock.setTimeout(() => this.#end(), limits.batchBusyWindowMs);
   }
 
   publish(subject: string, number: number, entries: readonly BatchEntry[]): void {
@@ -140,11 +149,12 @@ export class GatewayOutboxes {
     messaging.publish(subject, encodeBatch({ worker, number, entries }));
   }
 
-  #flush(): void {
+  /** The window's end. */
+  #end(): void {
     this.#scheduled = false;
     this.#flushedAtMs = this.#options.clock.monotonicMs();
-    for (const outbox of this.#waiting) outbox.flush();
-    this.#waiting.clear();
+    this.#options.fanoutTimer?.observe(this.#flushedAtMs - this.#scheduledAtMs);
+    this.flush();
   }
 
   #beat(): void {

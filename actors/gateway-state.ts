@@ -117,6 +117,8 @@ export interface Waiter {
   readonly stream: Stream;
   position: number;
   target: number;
+  /** The client's cursor where it is ahead of this gateway; 0 else. */
+  ahead: number;
   queue: Uint8Array[];
   queueBytes: number;
   overflowed: boolean;

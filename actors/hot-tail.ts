@@ -68,19 +68,24 @@ export class HotTails {
     return tail === undefined ? undefined : tail.events[tail.start + seq - firstSeq(tail)];
   }
 
-  /** The events with seq in (after, upTo]; undefined unless all of them are here. */
-  between(stream: StreamId, after: number, upTo: number): SequencedEvent[] | undefined {
+  /** Events from seq after + 1 on, up to `upTo` and about `bytesMax`; undefined unless all up to `upTo` are here. */
+  between(stream: StreamId, after: number, upTo: number, bytesMax: number): SequencedEvent[] | undefined {
     if (upTo <= after) return [];
     const tail = this.#touch(stream);
     if (tail === undefined || after + 1 < firstSeq(tail) || upTo > lastSeq(tail)) return undefined;
     const from = tail.start + after + 1 - firstSeq(tail);
-    return tail.events.slice(from, from + upTo - after);
+    let end = from;
+    for (let bytes = 0; end < from + upTo - after && bytes < bytesMax; end++) bytes += tail.sizes[end] ?? 0;
+    return tail.events.slice(from, end);
   }
 
-  /** The run that is here, oldest first; empty when none is. */
-  all(stream: StreamId): SequencedEvent[] {
+  /** What is here, newest first, with its size. */
+  *newestFirst(stream: StreamId): Generator<readonly [SequencedEvent, number]> {
     const tail = this.#touch(stream);
-    return tail === undefined ? [] : tail.events.slice(tail.start);
+    if (tail === undefined) return;
+    for (let at = tail.events.length - 1; at >= tail.start; at--) {
+      yield [tail.events[at] as SequencedEvent, tail.sizes[at] ?? 0];
+    }
   }
 
   #touch(stream: StreamId): Tail | undefined {

@@ -1,52 +1,49 @@
 /**
- * Which gateways want a stream's events. Millions of streams share few distinct sets, so sets are immutable and shared:
- * an entry holds one reference. A gateway that is gone is skipped, and leaves a set when that set is next changed.
+ * Which gateways want a stream's events. Millions of streams share few distinct sets, so sets are immutable and
+ * interned: an entry holds one reference.
+ *
+ * I1  Two sets of the same outboxes are the same object, as long as none of their gateways is gone.
+ * I2  A gateway that is gone is skipped by its outbox, and leaves a set when that set is next changed.
  */
 import type { GatewayOutbox } from './gateway-outbox.ts';
 
-export class InterestSet {
+export interface InterestSet {
+  /** By id, so that equal sets have equal keys. */
   readonly outboxes: readonly GatewayOutbox[];
-  readonly #wider = new Map<number, InterestSet>();
-  readonly #narrower = new Map<number, InterestSet>();
+}
 
-  private constructor(outboxes: readonly GatewayOutbox[]) {
-    this.outboxes = outboxes;
+const NOBODY: InterestSet = { outboxes: [] };
+
+export class InterestSets {
+  readonly #sets = new Map<string, InterestSet>();
+
+  readonly nobody: InterestSet = NOBODY;
+
+  with(set: InterestSet, outbox: GatewayOutbox): InterestSet {
+    return set.outboxes.includes(outbox) ? set : this.#intern([...set.outboxes, outbox]);
   }
 
-  /** A root of its own per worker: `forgetSets` lets its derived sets go. */
-  static root(): InterestSet {
-    return new InterestSet([]);
+  without(set: InterestSet, outbox: GatewayOutbox): InterestSet {
+    return set.outboxes.includes(outbox) ? this.#intern(set.outboxes.filter((other) => other !== outbox)) : set;
   }
 
-  get isEmpty(): boolean {
-    return this.outboxes.every((outbox) => outbox.gone);
+  /** Its sets are not handed out any more; who still holds one skips it. */
+  gatewayGone(outbox: GatewayOutbox): void {
+    for (const [key, set] of this.#sets) if (set.outboxes.includes(outbox)) this.#sets.delete(key);
   }
 
-  has(outbox: GatewayOutbox): boolean {
-    return this.outboxes.includes(outbox);
-  }
-
-  with(outbox: GatewayOutbox): InterestSet {
-    if (this.has(outbox)) return this;
-    const known = this.#wider.get(outbox.id);
+  #intern(outboxes: readonly GatewayOutbox[]): InterestSet {
+    const alive = outboxes.filter((outbox) => !outbox.gone).sort((a, b) => a.id - b.id);
+    if (alive.length === 0) return NOBODY;
+    const key = alive.map((outbox) => outbox.id).join();
+    const known = this.#sets.get(key);
     if (known !== undefined) return known;
-    const set = new InterestSet([...this.outboxes.filter((other) => !other.gone), outbox]);
-    this.#wider.set(outbox.id, set);
+    const set = { outboxes: alive };
+    this.#sets.set(key, set);
     return set;
   }
+}
 
-  without(outbox: GatewayOutbox): InterestSet {
-    if (!this.has(outbox)) return this;
-    const known = this.#narrower.get(outbox.id);
-    if (known !== undefined) return known;
-    const set = new InterestSet(this.outboxes.filter((other) => other !== outbox && !other.gone));
-    this.#narrower.set(outbox.id, set);
-    return set;
-  }
-
-  /** After a gateway went: sets that mention it must not be handed out again. */
-  forgetSets(): void {
-    this.#wider.clear();
-    this.#narrower.clear();
-  }
+export function isNobody(set: InterestSet): boolean {
+  return set.outboxes.every((outbox) => outbox.gone);
 }

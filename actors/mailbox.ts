@@ -33,6 +33,11 @@ export class Mailbox<M> {
     return true;
   }
 
+  /** Bytes of the message that `shift` gives next; 0 when empty. */
+  get nextBytes(): number {
+    return this.#items[this.#next]?.bytes ?? 0;
+  }
+
   shift(): M | undefined {
     const item = this.#items[this.#next];
     if (item === undefined) return undefined;

@@ -135,6 +135,10 @@ export const limits = {
   actorBytesPerWorkerMax: 1_024 * mib,
   /** Between two looks for idle actors. */
   passivationSweepMs: 5_000,
+  /** Times that one turn is decided again because others' records came first. Beyond: its commands are refused as retryable. */
+  foreignRetriesMax: 16,
+  /** Users of one channel whose typing is remembered. Beyond: theirs is not told. */
+  typingUsersMax: 1_000,
   /** Activations of one worker at a time. Beyond: they wait in the order in which they came. */
   activationsInFlightMax: 64,
   /** Reads of history and gaps of one worker at a time. Beyond: they wait; past `logReadsWaitingMax` they are refused as retryable. */
@@ -219,6 +223,9 @@ export const limits = {
   /** A drain says goodbye at this rate, in this time at most: clients reconnect when they are closed. */
   drainSessionsPerSecondMax: 5_000,
   drainSpreadMsMax: 5_000,
+  /** Forgetting a stream is said once; typing is repeated for this long. */
+  forgetDeadlineMs: 1,
+  typingDeadlineMs: 150,
   /** A gateway's own clockwork: deadlines, retries, presence batches. */
   gatewayTickMs: 100,
   /** A worker not heard of for so long is forgotten with its batch number. Beyond: a hole is assumed when it returns. */

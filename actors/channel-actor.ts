@@ -1,0 +1,392 @@
+/**
+ * The actor of one stream: a conversation (C, G, D), a user's own (U) or the team's (T). A thin shell around
+ * stream-decide: it takes what waits, decides it in order against the working state, appends all events as one record,
+ * and only after the acknowledgement answers and fans out.
+ *
+ * Invariants:
+ * C1  Nothing of a decision is answered or fanned out before its record is acknowledged (G1); answers without events
+ *     that were decided in the same turn wait for it too, so that nobody sees what is not yet committed.
+ * C2  One append in flight. What arrives meanwhile waits in the mailbox, repeats of commands in flight included.
+ * C3  Events are fanned out in the order of their seq, each once, ours and those that another owner appended alike.
+ * C4  When others' records came first, the state is built anew from the log and every command of the turn is decided
+ *     again, dedupe included (G3).
+ * C5  After `fenced` or `abandoned` the state is dropped: it holds what may not be in the log.
+ */
+import type { AppendLog } from '../broker/append-log.ts';
+import { assert, defined } from '../platform/assert.ts';
+import { limits } from '../platform/limits.ts';
+import type { StreamCommand } from '../protocol/commands.ts';
+import { rejected, retryable, unknownFate, type Failure } from '../protocol/errors.ts';
+import type { DurableEvent } from '../protocol/events.ts';
+import { eventFrameBytes, typingFrame } from '../protocol/frames.ts';
+import type { UserId } from '../protocol/ids.ts';
+import { hydrate, type Hydrated, type Hydration } from './activation.ts';
+import type { Activation, Behaviour, TurnEnd } from './actor-cell.ts';
+import type { Ticket } from './answers.ts';
+import { apply, type StreamState } from './channel-state.ts';
+import { isNobody } from './interest.ts';
+import type { Mailbox } from './mailbox.ts';
+import { MembershipOutbox } from './membership-outbox.ts';
+import { notesOf, usersOf } from './membership-notes.ts';
+import { Publisher } from './publisher.ts';
+import { decideStream, postResult, refuseSubscriber, resultOf, type Step } from './stream-decide.ts';
+import { StreamReads } from './stream-reads.ts';
+import { SnapshotWriter } from './snapshot-writer.ts';
+import { TypingThrottle } from './typing-throttle.ts';
+import { deadline, type StreamHome } from './worker-context.ts';
+
+export type ActorMessage =
+  | { readonly kind: 'command'; readonly command: StreamCommand; readonly ticket: Ticket }
+  /** May the user subscribe? Undefined: yes. */
+  | { readonly kind: 'admit'; readonly user: UserId; readonly done: (failure: Failure | undefined) => void }
+  /** The committed state; undefined when it is not to be had. */
+  | { readonly kind: 'look'; readonly done: (state: StreamState | undefined) => void };
+
+/** A message of the turn, what was decided, and the seq of its first event. */
+interface Item {
+  readonly message: ActorMessage;
+  readonly step: Step | undefined;
+  readonly seq: number;
+  readonly events: readonly DurableEvent[];
+  readonly result: unknown;
+}
+
+const NO_EVENTS: readonly DurableEvent[] = [];
+const REPLY_BYTES = 256;
+
+export class ChannelActor implements Behaviour<ActorMessage> {
+  readonly #home: StreamHome;
+  readonly #reads: StreamReads;
+  readonly #publisher: Publisher;
+  readonly #notes: MembershipOutbox;
+  readonly #typing: TypingThrottle;
+  readonly #snapshots: SnapshotWriter;
+  #hydrated: Hydrated | undefined;
+  #messages: ActorMessage[] = [];
+  #items: Item[] = [];
+  #events: DurableEvent[] = [];
+
+  constructor(home: StreamHome) {
+    this.#home = home;
+    const { context, slot, entry, signal } = home;
+    this.#reads = new StreamReads(context, slot, signal);
+    this.#publisher = new Publisher(context, entry);
+    this.#typing = new TypingThrottle(context.clock);
+    this.#snapshots = new SnapshotWriter(home);
+    this.#notes = new MembershipOutbox({
+      sender: context.sender,
+      clock: context.clock,
+      logger: context.logger,
+      meta: () => (this.#hydrated?.state.kind === 'conversation' ? this.#hydrated.state.meta : undefined),
+    });
+  }
+
+  /** Nothing was ever written to the stream: not worth an actor. */
+  get isVoid(): boolean {
+    return this.#hydrated === undefined || this.#hydrated.log.position.sequence === 0;
+  }
+
+  /** About how much memory it takes. */
+  get bytes(): number {
+    const state = this.#hydrated?.state;
+    if (state === undefined) return 1_000;
+    const size =
+      state.kind === 'conversation' ? state.members.size : state.kind === 'user' ? state.memberships.size : 0;
+    return 2_000 + size * (state.kind === 'user' ? 300 : 24) + (state.posts.size + state.changes.size) * 120;
+  }
+
+  async activate(): Promise<Activation> {
+    const { context } = this.#home;
+    return new Promise((resolve, reject) => {
+      const work = () => this.#hydrate().then(resolve, reject);
+      if (!context.activations.run(work)) resolve({ kind: 'unavailable', reason: 'too many activations' });
+    });
+  }
+
+  turn(mailbox: Mailbox<ActorMessage>): Promise<TurnEnd> | TurnEnd {
+    this.#take(mailbox);
+    if (!this.#home.serving()) {
+      this.#refuseTurn(retryable('not serving'));
+      return 'done';
+    }
+    this.#decideAll();
+    if (this.#events.length > 0) return this.#commit();
+    this.#finish();
+    return 'done';
+  }
+
+  unanswered(): readonly ActorMessage[] {
+    return this.#messages;
+  }
+
+  busy(): boolean {
+    return this.#notes.size > 0 || this.#snapshots.busy;
+  }
+
+  dispose(): void {
+    this.#notes.close();
+  }
+
+  async #hydrate(): Promise<Activation> {
+    const { context, signal } = this.#home;
+    const limit = deadline(context.clock, signal, limits.commandBudgetMs);
+    const hydration = await hydrate(this.#home, limit.signal);
+    limit.done();
+    const built = hydration.kind === 'hydrated' ? await this.#adopt(hydration) : hydration;
+    if (built.kind === 'fenced') this.#home.fenced(built.epoch);
+    if (built.kind === 'hydrated') return { kind: 'ready' };
+    return { kind: 'unavailable', reason: built.kind === 'fenced' ? 'fenced' : built.reason };
+  }
+
+  /** Takes the state over and fans out what the stream's subscribers have not seen (C3). */
+  async #adopt(hydrated: Hydrated): Promise<Hydration> {
+    const { entry } = this.#home;
+    const { state, log } = hydrated;
+    const missed = await this.#missed(log, state.seq);
+    if (missed === undefined) return { kind: 'unavailable', reason: 'log' };
+    this.#hydrated = hydrated;
+    for (const { seq, event } of missed) this.#publisher.publish(seq, event);
+    if (entry.seq >= 0 && entry.seq < state.seq) this.#publisher.resync(state.seq);
+    entry.seq = state.seq;
+    this.#snapshots.begin(hydrated.snapshot, hydrated.snapshotSeq);
+    for (const note of hydrated.notes) this.#notes.add(note);
+    return hydrated;
+  }
+
+  /** Events after the last one that was fanned out; none where nobody is known to listen, or where it is too many. */
+  async #missed(log: AppendLog, seq: number): Promise<readonly { seq: number; event: DurableEvent }[] | undefined> {
+    const { entry } = this.#home;
+    if (entry.seq < 0 || entry.seq >= seq || isNobody(entry.interest)) return [];
+    const query = { after: entry.seq, upTo: seq, limit: limits.logPageEventsMax };
+    const read = await this.#reads.events(entry.stream, log.position, query);
+    return read.ok ? read.value.events : undefined;
+  }
+
+  /** As many messages as go into one record. */
+  #take(mailbox: Mailbox<ActorMessage>): void {
+    this.#messages = [];
+    let bytes = 0;
+    while (mailbox.size > 0 && this.#messages.length < limits.recordEventsMax) {
+      bytes += mailbox.nextBytes;
+      if (this.#messages.length > 0 && bytes > limits.recordBytesMax) return;
+      this.#messages.push(defined(mailbox.shift(), 'channel-actor/mailbox-has-next'));
+    }
+  }
+
+  #decideAll(): void {
+    this.#items = [];
+    this.#events = [];
+    // A record has one point in time: the clock is read once.
+    const nowMicros = Math.floor(this.#home.context.clock.wallMs() * 1000);
+    for (const message of this.#messages) this.#items.push(this.#decide(message, nowMicros));
+  }
+
+  #decide(message: ActorMessage, nowMicros: number): Item {
+    const { state } = this.#ready();
+    if (message.kind !== 'command') return { message, step: undefined, seq: 0, events: NO_EVENTS, result: undefined };
+    const { command, ticket } = message;
+    const step = this.#checkRoom(decideStream(state, command, nowMicros), ticket);
+    const seq = step.kind === 'duplicate' ? step.seq : state.seq + 1;
+    const events = step.kind === 'commit' ? step.events : NO_EVENTS;
+    for (const event of events) {
+      apply(state, event);
+      this.#events.push(event);
+    }
+    const settled = step.kind === 'commit' || step.kind === 'already' || step.kind === 'duplicate';
+    const result = settled && command.kind !== 'post' ? resultOf(state, command, step, seq) : undefined;
+    return { message, step, seq, events, result };
+  }
+
+  /** What was decided must fit: a frame into a batch, notes into the outbox. */
+  #checkRoom(step: Step, ticket: Ticket): Step {
+    if (step.kind !== 'commit') return step;
+    const [first] = step.events;
+    if (first?.body.kind !== 'message') {
+      const full = this.#notes.size > limits.membershipNotesWaitingMax;
+      return full ? { kind: 'refused', failure: retryable('members are still being told') } : step;
+    }
+    // JSON takes at most six bytes for one of ours: only unusual content needs to be measured.
+    if (ticket.bytes * 6 < limits.eventFrameBytesMax) return step;
+    const { length } = eventFrameBytes(this.#home.entry.stream, 0, first);
+    return length > limits.eventFrameBytesMax ? { kind: 'refused', failure: rejected('msg_too_long') } : step;
+  }
+
+  async #commit(): Promise<TurnEnd> {
+    const { context, epoch, signal } = this.#home;
+    for (let attempt = 0; attempt < limits.foreignRetriesMax && this.#home.serving(); attempt += 1) {
+      const startedMs = context.clock.monotonicMs();
+      const outcome = await this.#ready().log.append(this.#events, epoch, signal);
+      context.appendTimer.observe(context.clock.monotonicMs() - startedMs);
+      switch (outcome.kind) {
+        case 'committed':
+          return this.#committed(outcome.placed.bytes, outcome.fencedBy);
+        case 'foreign':
+          if (!(await this.#again())) return this.#refuseTurn(retryable('log'));
+          if (this.#events.length > 0) continue;
+          this.#finish();
+          return 'done';
+        case 'fenced':
+          this.#refuseTurn(retryable('fenced'));
+          this.#home.fenced(outcome.epoch);
+          return 'reset';
+        case 'abandoned':
+          return this.#refuseTurn(unknownFate('log did not answer'));
+        case 'broken':
+          context.logger.error('log_broken', { stream: this.#home.entry.stream, detail: outcome.detail });
+          return this.#refuseTurn(unknownFate('log is unusable'));
+        default:
+          outcome satisfies never;
+      }
+    }
+    return this.#refuseTurn(retryable('log keeps moving'));
+  }
+
+  #committed(bytes: number, fencedBy: number | undefined): TurnEnd {
+    // Given up meanwhile: what is committed is the next owner's to tell.
+    if (this.#home.signal.aborted) return this.#refuseTurn(unknownFate('slot moved'));
+    this.#finish();
+    const { state } = this.#ready();
+    this.#snapshots.committed(state, this.#notes, bytes);
+    if (fencedBy !== undefined) this.#home.fenced(fencedBy);
+    return fencedBy === undefined ? 'done' : 'reset';
+  }
+
+  /** Others' records came first (C4). False: the log is not to be had. */
+  async #again(): Promise<boolean> {
+    const activation = await this.#hydrate();
+    if (activation.kind !== 'ready' || this.#home.signal.aborted) return false;
+    this.#decideAll();
+    return true;
+  }
+
+  /** None of the turn's messages is carried out, as far as is known; the state may hold what is not in the log. */
+  #refuseTurn(failure: Failure): TurnEnd {
+    const messages = this.#messages;
+    this.#messages = [];
+    for (const message of messages) refuse(this.#home, message, failure);
+    return 'reset';
+  }
+
+  /** Fans out and answers, item by item: an event is right before the answer to who caused it. */
+  #finish(): void {
+    for (const item of this.#items) {
+      for (const [i, event] of item.events.entries()) this.#publish(item.seq + i, event, item.message);
+      this.#answer(item);
+    }
+    this.#messages = [];
+    this.#items = [];
+  }
+
+  #publish(seq: number, event: DurableEvent, message: ActorMessage): void {
+    assert(seq === this.#home.entry.seq + 1, 'channel-actor/fan-out-is-dense', { seq, last: this.#home.entry.seq });
+    this.#publisher.publish(seq, event, message.kind === 'command' ? message.ticket.bytes : 0);
+    for (const note of notesOf(seq, event.body)) this.#notes.add(note);
+    const { state } = this.#ready();
+    if (event.body.kind === 'manual-presence' && state.kind === 'user') {
+      this.#home.manualPresenceChanged(state.stream, event.body.presence === 'away');
+    }
+  }
+
+  #answer(item: Item): void {
+    const { message, step } = item;
+    if (message.kind === 'admit') return message.done(refuseSubscriber(this.#ready().state, message.user));
+    if (message.kind === 'look') return message.done(this.#ready().state);
+    const { ticket, command } = message;
+    const { answers } = this.#home.context;
+    switch (step?.kind) {
+      case 'commit':
+      case 'already':
+      case 'duplicate':
+        return this.#answerSettled(item, command, step, ticket);
+      case 'answer':
+        return answers.result(ticket, step.result, step.bytes);
+      case 'refused':
+        return answers.failure(ticket, step.failure);
+      case 'history':
+        return this.#answerHistory(ticket, step.command);
+      case 'typing':
+        this.#tellTyping(step.command);
+        return answers.result(ticket, {}, REPLY_BYTES);
+      case 'presence':
+        return this.#answerPresence(ticket);
+      case undefined:
+        return;
+      default:
+        step satisfies never;
+    }
+  }
+
+  #answerSettled(item: Item, command: StreamCommand, step: Step, ticket: Ticket): void {
+    const { answers } = this.#home.context;
+    const duplicate = step.kind === 'duplicate';
+    if (command.kind === 'post') {
+      const [event] = item.events;
+      if (event === undefined) return this.#answerRepeatedPost(ticket, item.seq);
+      return answers.result(ticket, postResult(item.seq, event, duplicate), REPLY_BYTES + ticket.bytes);
+    }
+    const users = usersOf(command);
+    const reply = () => answers.result(ticket, item.result, REPLY_BYTES + users.length * 32);
+    // A member's own list of channels is right as soon as the change is answered.
+    if (users.length === 0) return reply();
+    this.#notes.whenDelivered(users, this.#home.entry.seq, reply);
+  }
+
+  #answerRepeatedPost(ticket: Ticket, seq: number): void {
+    const { stream } = this.#home.entry;
+    const query = { after: seq - 1, upTo: seq, limit: 1 };
+    this.#beside(ticket, async () => {
+      const read = await this.#reads.events(stream, this.#ready().log.position, query);
+      const [message] = read.ok ? read.value.events : [];
+      if (message === undefined) return this.#home.context.answers.failure(ticket, retryable('first result not read'));
+      this.#home.context.answers.result(ticket, postResult(seq, message.event, true), REPLY_BYTES + ticket.bytes);
+    });
+  }
+
+  #answerHistory(ticket: Ticket, command: Extract<StreamCommand, { kind: 'history' }>): void {
+    const { context, entry } = this.#home;
+    const { position } = this.#ready().log;
+    this.#beside(ticket, async () => {
+      const page = await this.#reads.history(entry.stream, position, command);
+      if (page.ok) context.answers.result(ticket, page.value, limits.readAnswerBytesMax);
+      else context.answers.failure(ticket, page.failure);
+    });
+  }
+
+  /** Beside the turns, bounded over the worker. */
+  #beside(ticket: Ticket, work: () => Promise<void>): void {
+    const { answers, reads } = this.#home.context;
+    if (!reads.run(work)) answers.failure(ticket, retryable('too many reads'));
+  }
+
+  #tellTyping(command: Extract<StreamCommand, { kind: 'typing' }>): void {
+    const { user, origin, threadTs } = command;
+    if (!this.#typing.allows(user)) return;
+    const frame = Buffer.from(JSON.stringify(typingFrame(this.#home.entry.stream, user, threadTs)));
+    this.#publisher.transient(frame, origin);
+  }
+
+  #answerPresence(ticket: Ticket): void {
+    const { state } = this.#ready();
+    assert(state.kind === 'user', 'channel-actor/presence-of-a-user');
+    const presence = this.#home.presence(state.stream, state.manualAway);
+    this.#home.context.answers.result(ticket, presence, REPLY_BYTES);
+  }
+
+  #ready(): Hydrated {
+    return defined(this.#hydrated, 'channel-actor/hydrated');
+  }
+}
+
+/** The message gets no other answer than this. */
+export function refuse(home: Pick<StreamHome, 'context'>, message: ActorMessage, failure: Failure): void {
+  switch (message.kind) {
+    case 'command':
+      return home.context.answers.failure(message.ticket, failure);
+    case 'admit':
+      return message.done(failure);
+    case 'look':
+      return message.done(undefined);
+    default:
+      message satisfies never;
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * Which streams a user's sessions may see: setting a user up, admissions, joins and leaves.
+ *
+ * Invariants:
+ * M1  A user is open once its own stream and its team's are admitted, its channels were listed at or after the place
+ *     where its own stream was admitted, and each of them was admitted or refused. What changes later arrives as events.
+ * M2  Joins and leaves act at their place in the stream. An admission that was decided before a leave which this gateway
+ *     has already seen admits nobody.
+ * M3  The owner's word admits; a list of channels, however fresh, only says whom to ask (G10).
+ */
+import type { CommandOutcome } from '../cluster/command-sender.ts';
+import type { Effect } from '../protocol/batches.ts';
+import { CLOSE } from '../protocol/close-codes.ts';
+import type { Admission, StreamResult } from '../protocol/commands.ts';
+import type { StreamId, TeamId, UserId } from '../protocol/ids.ts';
+import { stopFollowing, startFollowing } from './gateway-resume.ts';
+import { endSession, greet } from './gateway-session.ts';
+import { markDirty } from './gateway-slots.ts';
+import { slotFor, type Ask, type Stream, type Turn, type User } from './gateway-state.ts';
+import { beginStream, dropStream, noteTail, obtainStream } from './gateway-stream.ts';
+
+export function obtainUser(turn: Turn, id: UserId, team: TeamId): User {
+  const { state } = turn;
+  const known = state.users.get(id);
+  if (known !== undefined) {
+    known.emptySinceMs = undefined;
+    state.lingering.delete(known);
+    return known;
+  }
+  const user: User = {
+    id,
+    slot: slotFor(turn, id),
+    phase: { kind: 'opening', listing: true, listedAt: undefined, admittedAt: undefined },
+    sessions: [],
+    streams: [],
+    asks: undefined,
+    announcedIdle: false,
+    emptySinceMs: undefined,
+  };
+  state.users.set(id, user);
+  user.slot.users.add(user);
+  request(turn, user, id);
+  request(turn, user, team);
+  turn.out.push({ kind: 'ask-memberships', user: id });
+  return user;
+}
+
+/** After its linger: nobody came back. */
+export function dropUser(turn: Turn, user: User): void {
+  turn.state.users.delete(user.id);
+  turn.state.lingering.delete(user);
+  user.slot.users.delete(user);
+  for (const ask of [...(user.asks?.values() ?? [])]) finish(turn, ask);
+  for (const stream of user.streams.splice(0)) {
+    stream.userCount -= 1;
+    dropIfUnused(turn, stream);
+  }
+}
+
+/** The answer to ask-memberships. */
+export function listed(turn: Turn, id: UserId, outcome: CommandOutcome<StreamResult<'memberships'>>): void {
+  const user = turn.state.users.get(id);
+  if (user === undefined || user.phase.kind !== 'opening') return;
+  user.phase.listing = false;
+  // Asked again at the next tick, until its sessions give up.
+  if (!outcome.ok) return;
+  user.phase.listedAt = outcome.result.seq;
+  for (const { meta } of outcome.result.channels) request(turn, user, meta.id);
+  openIfComplete(turn, user);
+}
+
+/** For users whose listing failed; called at each tick while a session waits for it. */
+export function listAgain(turn: Turn, user: User): void {
+  if (user.phase.kind !== 'opening' || user.phase.listing || user.phase.listedAt !== undefined) return;
+  user.phase.listing = true;
+  turn.out.push({ kind: 'ask-memberships', user: user.id });
+}
+
+/** Gives back the requests that must be made again. */
+export function answerAsks(turn: Turn, asks: readonly Ask[], admissions: readonly Admission[]): Ask[] {
+  const answers = new Map(admissions.map((admission) => [`${admission.user} ${admission.stream}`, admission]));
+  const again: Ask[] = [];
+  for (const ask of asks) {
+    if (ask.withdrawn) continue;
+    const admission = answers.get(`${ask.user.id} ${ask.stream.id}`);
+    if (admission === undefined || (!admission.admitted && admission.retryable)) again.push(ask);
+    else answered(turn, ask, admission);
+  }
+  return again;
+}
+
+function answered(turn: Turn, ask: Ask, admission: Admission): void {
+  const { user, stream } = ask;
+  const admitted = admission.admitted && admission.seq >= ask.leftAt;
+  const begins = admission.admitted && stream.last < 0;
+  if (begins) stream.last = admission.seq;
+  if (admitted) addStream(turn, user, stream, ask.from);
+  finish(turn, ask);
+  if (begins) beginStream(turn, stream);
+  else if (admission.admitted) noteTail(turn, stream, admission.seq);
+  if (user.phase.kind === 'opening' && stream.id === user.id) {
+    if (!admission.admitted) return refuseUser(turn, user);
+    user.phase.admittedAt = admission.seq;
+  }
+  openIfComplete(turn, user);
+}
+
+function refuseUser(turn: Turn, user: User): void {
+  for (const session of [...user.sessions]) endSession(turn, session, CLOSE.setupFailed);
+}
+
+function openIfComplete(turn: Turn, user: User): void {
+  const { phase } = user;
+  if (phase.kind !== 'opening' || phase.listedAt === undefined || phase.admittedAt === undefined) return;
+  if (phase.listedAt < phase.admittedAt) {
+    // The list is older than our place in the user's stream: a join between the two would be lost (M1).
+    phase.listedAt = undefined;
+    listAgain(turn, user);
+    return;
+  }
+  if (user.asks !== undefined) return;
+  user.phase = { kind: 'open' };
+  for (const session of user.sessions) greet(turn, session);
+}
+
+/** Asks the stream's owner to admit the user, unless that is done or under way. */
+function request(turn: Turn, user: User, id: StreamId, from?: number): void {
+  if (user.asks?.has(id) === true || user.streams.some((stream) => stream.id === id)) return;
+  const stream = obtainStream(turn, id);
+  stream.askCount += 1;
+  const ask: Ask = { user, stream, from, leftAt: 0, withdrawn: false };
+  user.asks ??= new Map();
+  user.asks.set(id, ask);
+  stream.slot.asks.push(ask);
+  markDirty(turn, stream.slot);
+}
+
+function finish(turn: Turn, ask: Ask): void {
+  const { user, stream } = ask;
+  ask.withdrawn = true;
+  stream.askCount -= 1;
+  user.asks?.delete(stream.id);
+  if (user.asks?.size === 0) user.asks = undefined;
+  dropIfUnused(turn, stream);
+}
+
+/** The stream stands at `last`; sessions of the user go on from there, or from just before `from`. */
+function addStream(turn: Turn, user: User, stream: Stream, from?: number): void {
+  user.streams.push(stream);
+  stream.userCount += 1;
+  const position = from === undefined ? stream.last : Math.min(from - 1, stream.last);
+  for (const session of user.sessions) startFollowing(turn, session, stream, position);
+}
+
+/** A `join` at the event's place, before the event is published. `stream.last` is the seq before it. */
+export function joined(turn: Turn, stream: Stream, effect: Effect): void {
+  for (const id of effect.users) {
+    const user = turn.state.users.get(id);
+    if (user === undefined) continue;
+    if (effect.stream !== undefined) {
+      request(turn, user, effect.stream, effect.seq);
+    } else if (!user.streams.includes(stream)) {
+      addStream(turn, user, stream);
+      const ask = user.asks?.get(stream.id);
+      if (ask !== undefined) finish(turn, ask);
+      openIfComplete(turn, user);
+    }
+  }
+}
+
+/** A `leave` at the event's place, after the event was published. */
+export function left(turn: Turn, stream: Stream, effect: Effect): void {
+  // A user's stream tells of leaves too, but later than the channel's own: a new join may stand in between.
+  if (effect.stream !== undefined) return;
+  for (const id of effect.users) {
+    const user = turn.state.users.get(id);
+    if (user === undefined) continue;
+    const ask = user.asks?.get(stream.id);
+    if (ask !== undefined) ask.leftAt = stream.last;
+    const at = user.streams.indexOf(stream);
+    if (at < 0) continue;
+    user.streams.splice(at, 1);
+    stream.userCount -= 1;
+    for (const session of user.sessions) stopFollowing(turn, session, stream);
+  }
+  dropIfUnused(turn, stream);
+}
+
+function dropIfUnused(turn: Turn, stream: Stream): void {
+  if (stream.userCount === 0 && stream.askCount === 0) dropStream(turn, stream);
+}

@@ -1,0 +1,219 @@
+/**
+ * One slot that this worker owns: its streams, each a light entry, with an actor only while something is asked of it;
+ * and its presence actors.
+ *
+ * Invariants:
+ * S1  At most one actor per stream, and its entry is in the map as long as it lives.
+ * S2  After `abandon`, or when `close` resolved, nothing of the slot is appended, fanned out or newly answered.
+ * S3  An entry without an actor, a listener or a subscription being decided is dropped.
+ */
+import { retryable, unknownFate, type Failure } from '../protocol/errors.ts';
+import type { StreamCommand } from '../protocol/commands.ts';
+import type { StreamId, UserId } from '../protocol/ids.ts';
+import { limits } from '../platform/limits.ts';
+import type { SlotGrant } from '../cluster/slot-host.ts';
+import { ActorCell } from './actor-cell.ts';
+import type { Ticket, TicketOwner } from './answers.ts';
+import { ChannelActor, refuse, type ActorMessage } from './channel-actor.ts';
+import type { StreamState } from './channel-state.ts';
+import { isNobody } from './interest.ts';
+import type { Passivable, Passivation } from './passivation.ts';
+import type { PresenceSlot } from './presence-actor.ts';
+import { StreamReads } from './stream-reads.ts';
+import type { StreamEntry, StreamHome, WorkerContext } from './worker-context.ts';
+
+export interface SlotOptions {
+  readonly context: WorkerContext;
+  readonly number: number;
+  readonly grant: SlotGrant;
+  readonly passivation: Passivation;
+  readonly serving: () => boolean;
+  readonly onFenced: (slot: number, epochSeen: number) => void;
+  readonly onTickets: (change: number) => void;
+  readonly onOverflow: () => void;
+  readonly makePresence: (slot: Slot) => PresenceSlot;
+}
+
+export interface SlotEntry extends StreamEntry {
+  actor: HostedActor | undefined;
+}
+
+/** An actor's cell as passivation sees it. */
+interface HostedActor extends Passivable {
+  readonly cell: ActorCell<ActorMessage, ChannelActor>;
+}
+
+const MAILBOX = { messagesMax: limits.mailboxMessagesMax, bytesMax: limits.mailboxBytesMax };
+
+export class Slot implements TicketOwner {
+  readonly number: number;
+  readonly grant: SlotGrant;
+  readonly presence: PresenceSlot;
+  readonly reads: StreamReads;
+  readonly #options: SlotOptions;
+  readonly #entries = new Map<StreamId, SlotEntry>();
+  readonly #tickets = new Set<Ticket>();
+  readonly #ended = new AbortController();
+  #fenced = false;
+  #whenSettled: (() => void) | undefined;
+
+  constructor(options: SlotOptions) {
+    this.#options = options;
+    this.number = options.number;
+    this.grant = options.grant;
+    this.reads = new StreamReads(options.context, options.number, this.#ended.signal);
+    this.presence = options.makePresence(this);
+  }
+
+  get ended(): boolean {
+    return this.#ended.signal.aborted;
+  }
+
+  get serving(): boolean {
+    return !this.#fenced && !this.ended && this.#options.serving();
+  }
+
+  /** Counts a command as open until it is answered. */
+  take(ticket: Ticket): void {
+    this.#tickets.add(ticket);
+    this.#options.onTickets(1);
+  }
+
+  settle(ticket: Ticket): boolean {
+    if (!this.#tickets.delete(ticket)) return false;
+    this.#options.onTickets(-1);
+    if (this.#tickets.size === 0) this.#whenSettled?.();
+    return true;
+  }
+
+  find(stream: StreamId): SlotEntry | undefined {
+    return this.#entries.get(stream);
+  }
+
+  entry(stream: StreamId): SlotEntry {
+    const known = this.#entries.get(stream);
+    if (known !== undefined) return known;
+    const { nobody } = this.#options.context.interests;
+    const entry: SlotEntry = { stream, interest: nobody, seq: -1, admitting: undefined, actor: undefined };
+    this.#entries.set(stream, entry);
+    return entry;
+  }
+
+  command(ticket: Ticket, stream: StreamId, command: StreamCommand): void {
+    this.#tell(stream, { kind: 'command', command, ticket }, weightOf(command, ticket.bytes));
+  }
+
+  /** Asks the stream's actor; undefined: the user may subscribe. */
+  admit(stream: StreamId, user: UserId): Promise<Failure | undefined> {
+    return new Promise((resolve) => this.#tell(stream, { kind: 'admit', user, done: resolve }, 0));
+  }
+
+  /** The stream's committed state, through its actor; undefined when it is not to be had now. */
+  look(stream: StreamId): Promise<StreamState | undefined> {
+    return new Promise((resolve) => this.#tell(stream, { kind: 'look', done: resolve }, 0));
+  }
+
+  /** After an entry lost a listener. */
+  release(entry: SlotEntry): void {
+    const unused = entry.actor === undefined && entry.admitting === undefined && isNobody(entry.interest);
+    if (unused) this.#entries.delete(entry.stream);
+  }
+
+  async close(): Promise<void> {
+    if (this.#tickets.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenSettled = resolve;
+      });
+    }
+    await Promise.all(
+      [...this.#entries.values()].flatMap(({ actor }) => (actor === undefined ? [] : [actor.cell.idle()])),
+    );
+    this.#end(retryable('slot moved'));
+  }
+
+  abandon(reason: string): void {
+    this.#end(unknownFate(reason));
+  }
+
+  #end(failure: Failure): void {
+    this.#ended.abort();
+    this.presence.close();
+    for (const { actor } of this.#entries.values()) {
+      if (actor === undefined) continue;
+      actor.cell.stop('slot moved');
+      this.#options.passivation.forget(actor);
+    }
+    this.#entries.clear();
+    for (const ticket of [...this.#tickets]) this.#options.context.answers.failure(ticket, failure);
+  }
+
+  #tell(stream: StreamId, message: ActorMessage, bytes: number): void {
+    if (!this.serving) return refuse(this.#options, message, retryable('not serving'));
+    const entry = this.entry(stream);
+    entry.actor ??= this.#host(entry);
+    if (entry.actor.cell.tell(message, bytes)) return;
+    this.#options.onOverflow();
+    refuse(this.#options, message, retryable('busy'));
+  }
+
+  #host(entry: SlotEntry): HostedActor {
+    const { context, passivation } = this.#options;
+    const home = this.#home(entry);
+    const cell = new ActorCell<ActorMessage, ChannelActor>({
+      name: entry.stream,
+      clock: context.clock,
+      logger: context.logger,
+      mailbox: MAILBOX,
+      restartsMax: limits.actorRestartsMax,
+      restartWindowMs: limits.actorRestartWindowMs,
+      create: () => new ChannelActor(home),
+      refuse: (message, failure) => refuse(home, message, failure),
+      idle: () => this.#idle(entry),
+    });
+    const actor = { cell, passivate: () => this.#passivate(entry) };
+    passivation.used(actor, 0);
+    return actor;
+  }
+
+  #home(entry: SlotEntry): StreamHome {
+    const { context, number, grant, onFenced } = this.#options;
+    return {
+      context,
+      slot: number,
+      epoch: grant.epoch,
+      fence: grant.fence,
+      entry,
+      signal: this.#ended.signal,
+      serving: () => this.serving,
+      fenced: (epochSeen) => {
+        this.#fenced = true;
+        onFenced(number, epochSeen);
+      },
+      manualPresenceChanged: (user, away) => this.presence.manualChanged(user, away),
+      presence: (user, manualAway) => this.presence.answer(user, manualAway),
+    };
+  }
+
+  /** Nothing waits for the actor. One without a log is not kept: anybody can ask for ids that do not exist. */
+  #idle(entry: SlotEntry): void {
+    const { actor } = entry;
+    if (actor === undefined) return;
+    const { behaviour } = actor.cell;
+    if (behaviour?.isVoid === true && this.#passivate(entry)) this.#options.passivation.forget(actor);
+    else this.#options.passivation.used(actor, behaviour?.bytes ?? 0);
+  }
+
+  #passivate(entry: SlotEntry): boolean {
+    const { actor } = entry;
+    if (actor === undefined || actor.cell.busy) return false;
+    entry.actor = undefined;
+    actor.cell.stop('passivated');
+    this.release(entry);
+    return true;
+  }
+}
+
+/** What a command counts for in a record: an invitation becomes one event per user. */
+function weightOf(command: StreamCommand, bytes: number): number {
+  return command.kind === 'invite' ? bytes + command.users.length * 200 : bytes;
+}

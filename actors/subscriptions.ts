@@ -1,0 +1,170 @@
+/**
+ * Gateways' interest in the streams of a slot: who may subscribe, and what a gateway missed.
+ *
+ * Invariants:
+ * B1  The answer to `admit` states a seq; every event after it follows the answer in the gateway's batches. Interest
+ *     and answer are made in one go, when all entries are decided; who left in between is told to ask again.
+ * B2  `cursors` registers interest at once and activates nothing. What the gateway missed follows: from the hot tail or
+ *     the log, read at a bounded rate behind live traffic; or a `resync`, when it is too much or not there.
+ * B3  A slot whose previous owner may still be writing is fenced, stream by stream, before a cursor is called right.
+ */
+import type { LogPosition } from '../broker/log-position.ts';
+import type { Admission, SlotCommand } from '../protocol/commands.ts';
+import type { Failure } from '../protocol/errors.ts';
+import type { SequencedEvent } from '../protocol/events.ts';
+import { isTeamStream, isUserStream, type StreamId, type UserId } from '../protocol/ids.ts';
+import { limits } from '../platform/limits.ts';
+import type { CursorChecks } from './cursor-checks.ts';
+import type { GatewayOutbox } from './gateway-outbox.ts';
+import { sayEvent, sayResync } from './publisher.ts';
+import type { Slot, SlotEntry } from './slot.ts';
+import type { PendingAdmission, WorkerContext } from './worker-context.ts';
+
+type Admit = Extract<SlotCommand, { kind: 'admit' }>;
+type Cursors = Extract<SlotCommand, { kind: 'cursors' }>;
+
+interface Decided {
+  readonly entry: SlotEntry;
+  readonly pending: PendingAdmission;
+  readonly failure: Failure | undefined;
+}
+
+export class Subscriptions {
+  readonly #context: WorkerContext;
+  readonly #checks: CursorChecks;
+
+  constructor(context: WorkerContext, checks: CursorChecks) {
+    this.#context = context;
+    this.#checks = checks;
+  }
+
+  /** `answer` is called once, in the turn in which the interest is registered (B1). */
+  async admit(slot: Slot, command: Admit, answer: (admissions: Admission[]) => void): Promise<void> {
+    const decided = await Promise.all(command.entries.map(([user, stream]) => this.#decide(slot, user, stream)));
+    if (slot.ended) return;
+    const outbox = this.#context.outboxes.of(command.gateway);
+    answer(decided.map((one) => this.#settle(slot, outbox, one)));
+  }
+
+  /** False: too much is waiting; nothing was registered. */
+  cursors(slot: Slot, command: Cursors): boolean {
+    if (!this.#checks.hasRoomFor(command.entries.length)) return false;
+    const outbox = this.#context.outboxes.of(command.gateway);
+    for (const [stream, seq] of command.entries) {
+      const entry = slot.entry(stream);
+      entry.interest = this.#context.interests.with(entry.interest, outbox);
+      if (entry.seq === seq) continue;
+      const check = () => this.#check(slot, stream, outbox, seq);
+      // What is known costs nothing; the rest waits its turn.
+      if (entry.seq >= 0) void check();
+      else this.#checks.add(check);
+    }
+    return true;
+  }
+
+  forget(slot: Slot, outbox: GatewayOutbox, streams: readonly StreamId[]): void {
+    for (const stream of streams) {
+      const entry = slot.find(stream);
+      if (entry === undefined) continue;
+      entry.interest = this.#context.interests.without(entry.interest, outbox);
+      slot.release(entry);
+    }
+  }
+
+  async #decide(slot: Slot, user: UserId, stream: StreamId): Promise<Decided> {
+    const entry = slot.entry(stream);
+    const pending: PendingAdmission = { user, revoked: false };
+    entry.admitting = [...(entry.admitting ?? []), pending];
+    const failure = await this.#refusal(slot, entry, user);
+    return { entry, pending, failure };
+  }
+
+  #refusal(slot: Slot, entry: SlotEntry, user: UserId): Promise<Failure | undefined> | Failure | undefined {
+    const { stream } = entry;
+    if (isUserStream(stream) && stream !== user) return { kind: 'rejected', error: 'channel_not_found' };
+    if (!isUserStream(stream) && !isTeamStream(stream)) return slot.admit(stream, user);
+    // The user's own stream and the team's need no state: where they end is enough.
+    return this.position(slot, entry);
+  }
+
+  /** Makes `entry.seq` known; the failure when it cannot be. */
+  async position(slot: Slot, entry: SlotEntry): Promise<Failure | undefined> {
+    if (entry.seq >= 0) return undefined;
+    const { stream } = entry;
+    if (slot.grant.fence || entry.actor !== undefined) {
+      const state = await slot.look(stream);
+      if (state === undefined) return { kind: 'retryable', reason: 'not serving' };
+      entry.seq = Math.max(entry.seq, state.seq);
+      return undefined;
+    }
+    const tail = await slot.reads.tail(stream);
+    if (!tail.ok) return tail.failure;
+    // An actor that came to life meanwhile knows better: what it has not fanned out yet is still to come.
+    if (entry.actor === undefined) entry.seq = Math.max(entry.seq, tail.value.position.nextSeq - 1);
+    return entry.seq >= 0 ? undefined : { kind: 'retryable', reason: 'activating' };
+  }
+
+  #settle(slot: Slot, outbox: GatewayOutbox, { entry, pending, failure }: Decided): Admission {
+    const { user } = pending;
+    const { stream } = entry;
+    const others = entry.admitting?.filter((other) => other !== pending) ?? [];
+    entry.admitting = others.length > 0 ? others : undefined;
+    if (failure === undefined && !pending.revoked) {
+      entry.interest = this.#context.interests.with(entry.interest, outbox);
+      return { user, stream, admitted: true, seq: entry.seq };
+    }
+    slot.release(entry);
+    if (failure === undefined) return { user, stream, admitted: false, error: 'not_in_channel', retryable: true };
+    const error = failure.kind === 'rejected' ? failure.error : failure.reason;
+    return { user, stream, admitted: false, error, retryable: failure.kind !== 'rejected' };
+  }
+
+  /** Sends what the gateway misses after `cursor` (B2). Never rejects. */
+  async #check(slot: Slot, stream: StreamId, outbox: GatewayOutbox, cursor: number): Promise<void> {
+    const entry = slot.find(stream);
+    if (entry === undefined || slot.ended || outbox.gone) return;
+    const failure = await this.position(slot, entry);
+    if (slot.ended || outbox.gone) return;
+    if (failure !== undefined) {
+      // Told to nobody: the gateway says its cursors again each minute, and at once when it sees a hole.
+      this.#context.logger.debug('cursor_not_checked', { stream, slot: slot.number, failure });
+      return;
+    }
+    const tail = entry.seq;
+    if (cursor === tail) return;
+    if (cursor > tail || tail - cursor > limits.catchUpEventsMax) return sayResync(outbox, stream, cursor, tail);
+    await this.#replay(slot, stream, outbox, cursor, tail);
+  }
+
+  async #replay(slot: Slot, stream: StreamId, outbox: GatewayOutbox, cursor: number, tail: number): Promise<void> {
+    const { hotTails, team } = this.#context;
+    let position: LogPosition | undefined;
+    for (let after = cursor; after < tail; ) {
+      let events: readonly SequencedEvent[] | undefined = hotTails.between(
+        stream,
+        after,
+        tail,
+        limits.readAnswerBytesMax,
+      );
+      if (events === undefined) {
+        position ??= await this.#end(slot, stream);
+        if (position === undefined) return;
+        const read = await slot.reads.events(stream, position, {
+          after,
+          upTo: tail,
+          limit: limits.resumeReadEventsMax,
+        });
+        if (slot.ended || outbox.gone || !read.ok) return;
+        if (read.value.gone) return sayResync(outbox, stream, after, tail);
+        ({ events } = read.value);
+      }
+      for (const { seq, event } of events) sayEvent(outbox, stream, seq, event, team);
+      after = events.at(-1)?.seq ?? tail;
+    }
+  }
+
+  async #end(slot: Slot, stream: StreamId): Promise<LogPosition | undefined> {
+    const tail = await slot.reads.tail(stream);
+    return tail.ok ? tail.value.position : undefined;
+  }
+}
