@@ -8,7 +8,6 @@
  * G3  All it keeps besides the table is a hint that a successor can do without.
  */
 import type { KeyValue, KvWrite } from '../broker/broker.ts';
-import { SLOTS } from '../broker/subjects.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -36,6 +35,8 @@ export interface RingManagerOptions {
   readonly bucket: KeyValue;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Rows of the first table; a simulation takes fewer than SLOTS. */
+  readonly slots: number;
   readonly evict: (dead: Incarnation) => Promise<Eviction>;
 }
 
@@ -139,7 +140,7 @@ export class RingManager {
   #plan(): RingPlan {
     const { rows } = this.#options.follower.table;
     return planRing({
-      rows: rows.length === 0 ? unownedRows(SLOTS) : rows,
+      rows: rows.length === 0 ? unownedRows(this.#options.slots) : rows,
       workers: this.#candidates(),
       evicted: this.#evicted,
       isOpened: (slot, epoch) => this.#ledger.isOpened(slot, epoch),

@@ -6,7 +6,7 @@
  * N1  It listens before it is listed, and serves only after the cluster confirmed it (serving-gate.ts).
  * N2  Evicted is final: everything is abandoned at once and the process has to end; its supervisor starts a new life.
  */
-import { BUCKET_CLUSTER } from '../broker/subjects.ts';
+import { BUCKET_CLUSTER, SLOTS } from '../broker/subjects.ts';
 import type { Broker, BrokerSystem } from '../broker/broker.ts';
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
@@ -34,6 +34,8 @@ export interface WorkerNodeOptions {
   readonly entry: NodeEntry;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Only for simulations, which need fewer. Absent: SLOTS. */
+  readonly slots?: number;
 }
 
 export interface WorkerNode {
@@ -105,6 +107,7 @@ class ComposedWorker {
       follower: this.#follower,
       leadership: this.#leadership,
       control: this.#control,
+      slots: options.slots ?? SLOTS,
       evict: (dead) => evict(dead, { self, system: options.system, clock, logger }),
     });
     this.#watch = new NodeWatch({
