@@ -33,8 +33,8 @@ type PostCall = MemberCall<ApiArguments>;
 
 function postMessage(context: WebappContext, call: PostCall): Promise<Answer> | Answer {
   const { channel } = call.args;
-  const parsed = parseDraft(call.args);
   if (typeof channel !== 'string' || channel === '') return refuse('channel_not_found');
+  const parsed = parseDraft(call.args);
   if (!parsed.ok) return refuse(parsed.error);
   const id = parseChannelId(channel);
   if (id !== undefined) return post(context, call, id, parsed.draft);

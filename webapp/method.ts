@@ -5,6 +5,7 @@
  * M2  Arguments reach it checked; what it does not know is ignored.
  */
 import type { z } from 'zod';
+import type { ClusterInfo } from '../cluster/cluster-info.ts';
 import type { CommandOutcome } from '../cluster/command-sender.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -57,13 +58,6 @@ export interface GatewayNode {
   readonly load: number;
 }
 
-/** What belfry.cluster.info answers. */
-export interface ClusterInfo {
-  readonly view: number;
-  readonly workers: readonly Readonly<Record<string, unknown>>[];
-  readonly gateways: readonly Readonly<Record<string, unknown>>[];
-  readonly slots: Readonly<Record<string, unknown>> | number;
-}
 export type DrainOutcome = 'accepted' | 'not-found' | 'unavailable';
 
 /** What the deployment decides. */

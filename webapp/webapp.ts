@@ -7,6 +7,7 @@
  * A2  503 is answered only where a retry cannot double an effect: clients retry it for long.
  * A3  Stateless: what it keeps is a cache of the directory, or counts.
  */
+import type { ClusterInfo } from '../cluster/cluster-info.ts';
 import type { CommandSender } from '../cluster/command-sender.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -28,7 +29,6 @@ import {
   unavailable,
   type Answer,
   type Call,
-  type ClusterInfo,
   type DrainOutcome,
   type GatewayNode,
   type Method,

@@ -4,12 +4,13 @@
  */
 import type { Broker } from '../../broker/broker.ts';
 import { BUCKET_TOKENS } from '../../broker/subjects.ts';
+import type { ClusterInfo } from '../../cluster/cluster-info.ts';
 import type { CommandOutcome, CommandSender } from '../../cluster/command-sender.ts';
 import { ManualClock } from '../../platform/clock.ts';
 import { createMemoryLogger } from '../../platform/logger.ts';
 import { createMetrics } from '../../platform/metrics.ts';
 import { SeededRng } from '../../platform/rng.ts';
-import type { ChannelInfo, StreamCommand, StreamResults } from '../../protocol/commands.ts';
+import type { ChannelInfo, StreamCommand } from '../../protocol/commands.ts';
 import type { Failure } from '../../protocol/errors.ts';
 import type { ChannelMeta, DurableEvent } from '../../protocol/events.ts';
 import type { ApiRequest, ApiResponse } from '../../protocol/http.ts';
@@ -48,35 +49,26 @@ export class ScriptedSender implements CommandSender {
     return this.sent.flatMap(({ command }) => (command.kind === kind ? [command as never] : []));
   }
 
-  #answer(stream: StreamId, command: StreamCommand): CommandOutcome<StreamResults[keyof StreamResults]> {
-    switch (command.kind) {
-      case 'open': {
-        const created = !this.metas.has(stream);
-        if (created) this.metas.set(stream, command.meta);
-        return succeed({ info: infoOf(command.meta, command.members), created });
-      }
-      case 'post': {
-        const { author, draft, mutation } = command;
-        const seq = ++this.#seq;
-        const event: DurableEvent = {
-          ts: 1_700_000_000_000_000 + seq,
-          author: author.user,
-          mutation,
-          body: { kind: 'message', author, draft },
-        };
-        return succeed({ seq, message: { seq, event }, duplicate: false });
-      }
-      case 'info': {
-        const meta = this.metas.get(stream);
-        return meta === undefined ? fail('channel_not_found') : succeed({ info: infoOf(meta, []) });
-      }
-      case 'memberships':
-        return succeed({ channels: [], manualAway: false, seq: 0 });
-      case 'notice':
-        return succeed({ seq: 1 });
-      default:
-        return succeed({});
-    }
+  #answer(stream: StreamId, command: StreamCommand): CommandOutcome<unknown> {
+    if (command.kind === 'open') return this.#open(stream, command);
+    if (command.kind === 'post') return this.#post(command);
+    if (command.kind === 'memberships') return succeed({ channels: [], manualAway: false, seq: 0 });
+    if (command.kind !== 'info') return succeed({});
+    const meta = this.metas.get(stream);
+    return meta === undefined ? fail('channel_not_found') : succeed({ info: infoOf(meta) });
+  }
+
+  #open(stream: StreamId, { meta, members }: Extract<StreamCommand, { kind: 'open' }>): CommandOutcome<unknown> {
+    const created = !this.metas.has(stream);
+    if (created) this.metas.set(stream, meta);
+    return succeed({ info: infoOf(meta, members), created });
+  }
+
+  #post({ author, draft, mutation }: Extract<StreamCommand, { kind: 'post' }>): CommandOutcome<unknown> {
+    const seq = ++this.#seq;
+    const body = { kind: 'message', author, draft } as const;
+    const event: DurableEvent = { ts: 1_700_000_000_000_000 + seq, author: author.user, mutation, body };
+    return succeed({ seq, message: { seq, event }, duplicate: false });
   }
 }
 
@@ -141,7 +133,7 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   const webapp = createWebapp({
     ...{ directory, sender, settings, clock, rng, logger },
     nodes: () => world.gateways,
-    clusterInfo: () => ({ view: 7, workers: [], gateways: [], slots: 4096 }),
+    clusterInfo: () => CLUSTER,
     requestDrain: async (node) => (node.startsWith('w') ? 'accepted' : 'not-found'),
     rateLimits: options.rateLimits ?? 'off',
     metrics: createMetrics({ role: 'webapp', id: 'test', processMetrics: false }),
@@ -169,6 +161,10 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
   return world;
 }
 
+const CLUSTER: ClusterInfo = {
+  ...{ view: 7, workers: [], gateways: [], webapps: [] },
+  slots: {} as ClusterInfo['slots'],
+};
 export const GATEWAY: GatewayNode = {
   incarnation: parseIncarnation('g1-0000000001')!,
   region: 'local',

@@ -68,7 +68,7 @@ describe('the body of a request', () => {
     ['a=1', 'multipart/form-data', 'invalid_form_data'],
     [Array.from({ length: 101 }, (_, i) => `a${i}=1`).join('&'), FORM, 'invalid_arguments'],
     [Buffer.alloc(1_048_577, 97), FORM, 'invalid_arguments'],
-  ])('%.40s as %s is %s', async (body, type, error) => {
+  ])('%s as %s is %s', async (body, type, error) => {
     expect(await errorOf(body, type)).toBe(error);
   });
 });
