@@ -79,7 +79,7 @@ export class ServingGate {
   }
 
   #doubt(reason: string, gapMs?: number): void {
-    if (this.#state === 'evicted') return;
+    if (this.#state === 'evicted' || this.#pulse === undefined) return;
     this.#doubts += 1;
     if (this.#state === 'serving') {
       this.#state = 'paused';
