@@ -109,7 +109,8 @@ export class GatewayShell {
 
   /** One batch as it came; valid during the call. */
   receive(bytes: Uint8Array): void {
-    const batch = this.#decode(bytes);
+    // Frames are views into the bytes; a batch that has to wait its turn needs bytes of its own.
+    const batch = this.#decode(this.#running ? Buffer.from(bytes) : bytes);
     if (batch === undefined) return;
     for (const entry of batch.entries) if (entry.kind === 'reply') this.#options.sender.resolve(entry.reply);
     this.post({ kind: 'batch', batch });
@@ -155,6 +156,7 @@ export class GatewayShell {
       case 'unsubscribe':
         return sockets.unsubscribe(effect.session, effect.topic);
       case 'close':
+        this.#reads.forget(effect.session);
         return sockets.close(effect.session, effect.code);
       case 'ask-slot':
         return void this.#askSlot(effect);

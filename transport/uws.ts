@@ -4,12 +4,13 @@
  * U1  The module is loaded when it is first needed, so that a machine without it can still print help.
  * U2  A port is ours alone: without the exclusive flag two processes could listen on one and share its connections.
  */
+import type * as UwsModule from 'uWebSockets.js';
 import type { TemplatedApp, us_listen_socket } from 'uWebSockets.js';
 import { UsageError } from '../platform/config.ts';
 import { limits } from '../platform/limits.ts';
 
 export type { HttpRequest, HttpResponse, TemplatedApp, WebSocket } from 'uWebSockets.js';
-export type Uws = typeof import('uWebSockets.js');
+export type Uws = typeof UwsModule;
 
 let loading: Promise<Uws> | undefined;
 
