@@ -29,7 +29,7 @@ export async function evict(dead: Incarnation, options: EvictionOptions): Promis
   const { system, clock, logger } = options;
   const startedMs = clock.monotonicMs();
   const result = system === undefined ? 'unsure' : await closeAll(dead, system, options);
-  logger.info('node_evicted', { incarnation: dead, result, tookMs: Math.round(clock.monotonicMs() - startedMs) });
+  logger.info('node_evicted', { node: dead, result, tookMs: Math.round(clock.monotonicMs() - startedMs) });
   return result;
 }
 

@@ -89,7 +89,7 @@ export class Leadership {
 
   /** The holder is known to be dead: do not wait for the lease to run out. */
   holderDied(holder: Incarnation): void {
-    if (this.#lease?.holder === holder) this.#attemptSoon();
+    if (this.#lease?.holder === holder && this.#attempt === undefined) this.#attemptSoon();
   }
 
   #isExpired(lease: Lease): boolean {
@@ -123,10 +123,15 @@ export class Leadership {
     for (const listener of this.#listeners) listener();
   }
 
+  /** The office is vacant, or its holder is: not any more when another candidate was quicker. */
   #attemptSoon(): void {
     const { clock, rank } = this.#options;
+    const vacancy = this.#lease;
     this.#attempt?.cancel();
-    this.#attempt = clock.setTimeout(() => void this.#claim(), rank() * limits.candidateStepMs);
+    this.#attempt = clock.setTimeout(() => {
+      this.#attempt = undefined;
+      if (this.#lease?.holder === vacancy?.holder) void this.#claim();
+    }, rank() * limits.candidateStepMs);
   }
 
   async #tick(): Promise<void> {

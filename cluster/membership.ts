@@ -108,6 +108,11 @@ export class Membership {
     for (const member of this.#members.values()) member.heardMs = nowMs;
   }
 
+  /** We deleted the entry ourselves. */
+  noteGone(incarnation: Incarnation): void {
+    this.#remove(incarnation);
+  }
+
   /** Reads the entries; one listing at a time. Never rejects. */
   refresh(): Promise<void> {
     this.#listing ??= this.#list().finally(() => (this.#listing = undefined));
@@ -163,7 +168,7 @@ export class Membership {
     const nowMs = this.#options.clock.monotonicMs();
     const member = { entry, offset: new ClockOffset(), learnedMs: nowMs, beat: undefined, heardMs: nowMs };
     this.#members.set(entry.incarnation, member);
-    this.#options.logger.debug('node_joined', { incarnation: entry.incarnation, nodeRole: entry.role });
+    this.#options.logger.debug('node_joined', { node: entry.incarnation, nodeRole: entry.role });
     for (const listener of this.#onJoined) listener(view(member));
   }
 
@@ -176,7 +181,7 @@ export class Membership {
     }
     if (member === undefined) return;
     this.#members.delete(incarnation);
-    this.#options.logger.debug('node_gone', { incarnation, nodeRole: member.entry.role });
+    this.#options.logger.debug('node_gone', { node: incarnation, nodeRole: member.entry.role });
     for (const listener of this.#onGone) listener(member.entry);
   }
 

@@ -32,6 +32,7 @@ export interface NodeWatchOptions {
 interface Watched {
   readonly evidence: Evidence;
   lastPingMs: number;
+  isLogged: boolean;
 }
 
 export class NodeWatch {
@@ -68,11 +69,16 @@ export class NodeWatch {
     return lane.status() === 'connected' && clock.monotonicMs() >= this.#judgeFromMs;
   }
 
+  /** Whom to judge has changed: what is known already may be enough. */
+  look(): void {
+    this.#examineAll();
+  }
+
   #of(incarnation: Incarnation): Watched {
     let watched = this.#watched.get(incarnation);
     if (watched === undefined) {
       const heardMs = this.#options.membership.get(incarnation)?.heardMs ?? this.#options.clock.monotonicMs();
-      watched = { evidence: newEvidence(heardMs), lastPingMs: Number.NEGATIVE_INFINITY };
+      watched = { evidence: newEvidence(heardMs), lastPingMs: Number.NEGATIVE_INFINITY, isLogged: false };
       this.#watched.set(incarnation, watched);
     }
     return watched;
@@ -126,7 +132,8 @@ export class NodeWatch {
     if (verdict === 'well') return;
     if (verdict === 'dead') {
       const silentMs = Math.round(nowMs - watched.evidence.heardMs);
-      logger.info('node_dead', { incarnation: entry.incarnation, nodeRole: entry.role, silentMs });
+      if (!watched.isLogged) logger.info('node_dead', { node: entry.incarnation, nodeRole: entry.role, silentMs });
+      watched.isLogged = true;
       onDead(entry.incarnation);
       return;
     }

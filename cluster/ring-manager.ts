@@ -91,7 +91,7 @@ export class RingManager {
     const role = membership.get(incarnation)?.entry.role ?? 'worker';
     const write = await bucket.delete(nodeKey(role, incarnation));
     this.#marking.delete(incarnation);
-    if (write.kind === 'written') await membership.refresh();
+    if (write.kind === 'written') membership.noteGone(incarnation);
     this.poke();
   }
 
@@ -162,7 +162,9 @@ export class RingManager {
       const { incarnation, id, weight, zone } = entry;
       const state = incarnation === node.incarnation ? node.state : beat?.state;
       const draining = state === 'draining' || !(weight > 0);
-      return { incarnation, key: id, weight, zone, draining, takes: state === 'serving' && !off.has(incarnation) };
+      // A pause is short, or ends in death: shares that moved for it would have to move back.
+      const takes = (state === 'serving' || state === 'paused') && !off.has(incarnation);
+      return { incarnation, key: id, weight, zone, draining, takes };
     });
   }
 
@@ -235,7 +237,7 @@ export class RingManager {
     }
     const failures = (this.#letGoFailures.get(from) ?? 0) + 1;
     this.#letGoFailures.set(from, failures);
-    this.#options.logger.warn('handoff_overdue', { incarnation: from, slots: claims.length, failures });
+    this.#options.logger.warn('handoff_overdue', { node: from, slots: claims.length, failures });
     if (failures >= limits.letGoAttemptsMax) this.declareDead(from);
   }
 

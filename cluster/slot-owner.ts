@@ -57,6 +57,7 @@ export class SlotOwner {
   readonly #opened: SlotClaim[] = [];
   #chores: Timer | undefined;
   #telling = false;
+  #isLater = false;
   #ended = false;
 
   constructor(options: SlotOwnerOptions) {
@@ -94,17 +95,33 @@ export class SlotOwner {
     this.#follow(table.rows.entries());
   }
 
+  /** Some slots a turn: each costs a subscription, and a take-over of thousands must not stall the loop. */
   #follow(rows: Iterable<readonly [number, SlotRow]>): void {
     if (this.#ended) return;
     const coming: { slot: number; row: SlotRow }[] = [];
     const going: { slot: number; row: SlotRow }[] = [];
+    let steps = 0;
     for (const [slot, row] of rows) {
       const step = this.#step(slot, row);
+      if (step !== 'none') steps += 1;
       if (step === 'prepare') coming.push({ slot, row });
       if (step === 'release') going.push({ slot, row });
+      if (steps < limits.slotStepsPerTurnMax) continue;
+      this.#followLater();
+      break;
     }
     if (coming.length > 0) void this.#prepare(coming);
     for (const [to, claims] of byOwner(going)) this.#sender.release(to, claims);
+  }
+
+  /** What is left of the newest table, in the next turn. */
+  #followLater(): void {
+    if (this.#isLater) return;
+    this.#isLater = true;
+    this.#options.clock.defer(() => {
+      this.#isLater = false;
+      this.follow(this.#options.table());
+    });
   }
 
   /** At once, all of it: this incarnation is dead, or the process ends without a drain. */
@@ -128,11 +145,11 @@ export class SlotOwner {
   }
 
   /** Carries out all steps but the two that are done for many slots together. */
-  #step(slot: number, row: SlotRow): 'done' | 'prepare' | 'release' {
+  #step(slot: number, row: SlotRow): 'none' | 'done' | 'prepare' | 'release' {
     const step = decideSlot(this.#slots.get(slot)?.phase ?? ABSENT, row, this.#options.self);
     switch (step) {
       case 'none':
-        return 'done';
+        return 'none';
       case 'open':
         this.#open(slot, row);
         return 'done';
@@ -152,7 +169,7 @@ export class SlotOwner {
         return 'done';
       case 'drop':
         this.#drop(slot, 'moved');
-        return this.#step(slot, row);
+        return this.#step(slot, row) === 'prepare' ? 'prepare' : 'done';
       default:
         return step satisfies never;
     }

@@ -180,6 +180,7 @@ class ComposedWorker {
     const { host } = this.#options;
     this.#control.handle('drain', () => this.#drainRequested());
     this.#follower.onTable((table) => this.#slots.follow(table));
+    this.#leadership.onChange(() => this.#watch.look());
     this.#membership.onBeat(({ role, view, incarnation }) => {
       if (role === 'worker' && incarnation !== this.#node.incarnation) this.#follower.noteView(view);
     });

@@ -375,6 +375,8 @@ export const limits = {
   /** Commands the new owner holds for one slot, and for all. Beyond: answered as retryable. */
   handoffBufferMessagesMax: 4_096,
   handoffBufferBytesMax: 32 * mib,
+  /** Slots opened, closed or dropped in one turn of the event loop. Beyond: in the next turn. */
+  slotStepsPerTurnMax: 128,
   /** Attempts to reach an owner past its hand-off deadline. Beyond: it is dead. */
   letGoAttemptsMax: 3,
   /** A node that is known but silent makes its entry be read again this often. */
