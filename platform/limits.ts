@@ -342,6 +342,8 @@ export const limits = {
   directoryWriteAttemptsMax: 8,
   /** Users of one conversations.open besides the caller. Beyond: `too_many_users`. */
   openUsersMax: 8,
+  /** Users of a users.list without a limit, as old clients ask for it. Beyond: `limit_required`. */
+  usersListedWithoutLimitMax: 5_000,
   /** Ims that one list asks at once for their other member. Beyond: they are asked after those. */
   imLookupsAtOnceMax: 64,
 

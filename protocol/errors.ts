@@ -47,6 +47,7 @@ export type SlackError =
   | 'is_archived'
   | 'json_not_object'
   | 'last_member'
+  | 'limit_required'
   | 'markdown_text_conflict'
   | 'message_not_found'
   | 'metadata_too_large'

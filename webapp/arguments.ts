@@ -89,8 +89,6 @@ function parseCsv(value: unknown): readonly string[] | undefined {
 
 /** Absent: false. */
 export const flag = optional(parseFlag, 'invalid_arguments').transform((value) => value ?? false);
-export const flagOr = (standard: boolean) =>
-  optional(parseFlag, 'invalid_arguments').transform((value) => value ?? standard);
 export const text = (missing: SlackError, invalid: SlackError = missing) => required(parseText, missing, invalid);
 export const optionalText = (invalid: SlackError = 'invalid_arguments') => optional(parseText, invalid);
 export const csv = (missing: SlackError, invalid: SlackError = 'invalid_array_arg') =>

@@ -13,7 +13,7 @@ export type ApiObject = Readonly<Record<string, unknown>>;
 const COLORS = ['9f69e7', '4bbe2e', 'e7392d', '3c989f', '674b1b', 'e96699', 'e0a729', '684b6c', '5b89d5', '2b6836'];
 
 export function userObject(user: UserRecord, team: TeamId): ApiObject {
-  const hash = createHash('md5').update(user.id).digest();
+  const hash = createHash('sha256').update(user.id).digest();
   return {
     id: user.id,
     team_id: team,

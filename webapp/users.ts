@@ -40,10 +40,12 @@ function answerUser(context: WebappContext, found: UserLookup, missing: 'user_no
   return found.kind === 'absent' ? refuse(missing) : ok({ user: userObject(found.value, context.settings.team.id) });
 }
 
-/** Without a limit the whole list, as old clients expect. */
+/** Without a limit the whole list, as old clients expect, while it is of a size to hand out at once. */
 function list(context: WebappContext, call: MemberCall<z.output<typeof listArgs>>): Answer {
-  const { limit = limits.directoryEntriesMax, cursor: after = '' } = call.args;
-  const { records, more } = context.directory.users.page(after, limit);
+  const { limit = limits.usersListedWithoutLimitMax, cursor: after = '' } = call.args;
+  const { users } = context.directory;
+  if (call.args.limit === undefined && users.size > limits.usersListedWithoutLimitMax) return refuse('limit_required');
+  const { records, more } = users.page(after, limit);
   const last = records.at(-1);
   return ok({
     members: records.map((record) => userObject(record, context.settings.team.id)),
