@@ -4,7 +4,7 @@
  */
 import { expect } from 'vitest';
 import { createSlotHost, type RunningSlotHost } from '../../actors/slot-runtime.ts';
-import type { Broker, Subscription } from '../../broker/broker.ts';
+import type { Broker, BrokerMessage, Subscription } from '../../broker/broker.ts';
 import { COMMAND_QUEUE, SLOTS, subjects } from '../../broker/subjects.ts';
 import { CommandRouter } from '../../cluster/command-router.ts';
 import { slotOf } from '../../cluster/slots.ts';
@@ -23,6 +23,9 @@ export const ALICE = 'U0ALICE' as UserId;
 export const BOB = 'U0BOB00' as UserId;
 export const CAROL = 'U0CAROL' as UserId;
 export const GENERAL = 'C0GENERAL' as ChannelId;
+
+/** One subscription for every slot: a worker's thousands cost an in-memory broker too much. */
+const ALL_COMMANDS = 'belfry.cmd.*';
 
 export const mutation = (text: string | number) => `m-${text}` as MutationId;
 export const userId = (n: number) => `U${String(n).padStart(7, '0')}` as UserId;
@@ -44,19 +47,18 @@ export function post(user: UserId, text: string, id: string | number): Extract<S
   return { kind: 'post', author: { user }, draft: { text }, mutation: mutation(id) };
 }
 
-/** A host, and its subscriptions to the slots that the test gave it. */
+/** A host with the slots that the test gives it. It hears the commands of all. */
 export class LabWorker {
   readonly incarnation: Incarnation;
   readonly host: RunningSlotHost;
   readonly logs: readonly LogLine[];
   readonly fenced: number[] = [];
-  readonly #broker: Broker;
   readonly #router: CommandRouter;
-  readonly #subscriptions = new Map<number, Subscription>();
+  readonly #owned = new Set<number>();
+  readonly #subscription: Subscription;
 
   constructor(broker: Broker, name: string, clock: Clock) {
     this.incarnation = name as Incarnation;
-    this.#broker = broker;
     const { logger, lines } = createMemoryLogger();
     this.logs = lines;
     this.#router = new CommandRouter({ lane: broker.commands, self: this.incarnation, clock, logger });
@@ -72,16 +74,14 @@ export class LabWorker {
       metrics: createMetrics({ role: 'worker', id: name, processMetrics: false }),
     });
     this.host.onFenced((slot) => this.fenced.push(slot));
+    const deliver = ({ subject, data, reply }: BrokerMessage): void =>
+      this.host.deliver(Number(subject.slice(subject.lastIndexOf('.') + 1)), data, reply);
+    this.#subscription = broker.commands.subscribe(ALL_COMMANDS, deliver, { queue: COMMAND_QUEUE });
   }
 
   own(slot: number, epoch = 1, fence = false): void {
     this.host.open(slot, { epoch, fence });
-    const deliver = (data: Uint8Array, reply: string | undefined) => this.host.deliver(slot, data, reply);
-    const { commands } = this.#broker;
-    this.#subscriptions.set(
-      slot,
-      commands.subscribe(subjects.command(slot), ({ data, reply }) => deliver(data, reply), { queue: COMMAND_QUEUE }),
-    );
+    this.#owned.add(slot);
   }
 
   ownAll(epoch = 1): void {
@@ -89,18 +89,18 @@ export class LabWorker {
   }
 
   async leave(slot: number): Promise<void> {
-    await this.#subscriptions.get(slot)?.drain();
     await this.host.close(slot);
+    this.#owned.delete(slot);
   }
 
   /** As a process that lost its slots without a word to its actors: they go on appending if they can. */
-  unsubscribeAll(): void {
-    for (const subscription of this.#subscriptions.values()) subscription.unsubscribe();
+  deafen(): void {
+    this.#subscription.unsubscribe();
   }
 
   stop(): void {
-    this.unsubscribeAll();
-    for (const slot of this.#subscriptions.keys()) this.host.abandon(slot, 'test ends');
+    this.deafen();
+    for (const slot of this.#owned) this.host.abandon(slot, 'test ends');
     this.host.stop();
   }
 }
