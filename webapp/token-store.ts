@@ -102,6 +102,16 @@ export function createTokenStore(options: TokenStoreOptions): TokenStore {
   return new CachedTokenStore(options);
 }
 
+/**
+ * For who holds sessions rather than requests: whether this token's time is over. One that is not there counts as over.
+ * Rejects while the broker is away.
+ */
+export async function isTokenRevoked(tokens: KeyValue, tokenHash: string): Promise<boolean> {
+  const found = await new RecordBucket(tokens).read(`token.${tokenHash}`, decodeToken);
+  if (found.kind === 'unavailable') throw new Error('the broker does not answer');
+  return found.kind === 'absent' || found.value.revoked;
+}
+
 type TokenRecord = { readonly grant: Grant; readonly revoked: boolean; readonly created: number };
 type Remembered = { readonly authentication: Authentication; readonly untilMs: number };
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { limits } from '../../../platform/limits.ts';
 import { parseUserId } from '../../../protocol/ids.ts';
 import { DirectoryIndex } from '../../../webapp/directory-index.ts';
-import { makeToken, tokenHashOf } from '../../../webapp/token-store.ts';
+import { isTokenRevoked, makeToken, tokenHashOf } from '../../../webapp/token-store.ts';
 import { createApp, createUser } from '../../../webapp/workspace.ts';
 import { SeededRng } from '../../../platform/rng.ts';
 import { makeWorld } from '../../support/webapp-world.ts';
@@ -179,6 +179,16 @@ describe('tokens', () => {
     await world.directory.tokens.revoke(tokenHashOf(token));
     await reading;
     expect(await errorOf(world, token)).toBe('token_revoked');
+  });
+
+  it('can be asked after by who holds sessions of them', async () => {
+    const world = await makeWorld();
+    const hash = tokenHashOf((await world.user('alice')).token);
+    expect(await isTokenRevoked(world.buckets.tokens, hash)).toBe(false);
+    await world.directory.tokens.revoke(hash);
+    expect(await isTokenRevoked(world.buckets.tokens, hash)).toBe(true);
+    world.buckets.tokens.down = true;
+    await expect(isTokenRevoked(world.buckets.tokens, hash)).rejects.toThrow('does not answer');
   });
 
   it('cannot be checked while the broker is away: 503, and fine afterwards', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { limits } from '../../../platform/limits.ts';
 import { verifyTicket } from '../../../protocol/tickets.ts';
-import { parseIncarnation } from '../../../protocol/ids.ts';
+import { parseIncarnation, parseUserId } from '../../../protocol/ids.ts';
 import { makeToken } from '../../../webapp/token-store.ts';
 import { GatewayChooser } from '../../../webapp/rtm.ts';
 import { SeededRng } from '../../../platform/rng.ts';
@@ -235,6 +236,17 @@ describe('users.*', () => {
     expect(names).toHaveLength(25);
     expect((await world.call('users.list', token)).json['members']).toHaveLength(25);
     expect((await world.call('users.list', token, { limit: '5000' })).json['members']).toHaveLength(25);
+  });
+
+  it('asks for a limit when the list is too long to hand out at once', async () => {
+    const world = await makeWorld();
+    const { token } = await world.user('alice');
+    const record = { name: 'x', realName: 'x', isAdmin: false, deleted: false, updated: 0 };
+    for (let i = 0; i < limits.usersListedWithoutLimitMax; i++) {
+      world.directory.users.apply({ ...record, id: parseUserId(`U${String(i).padStart(10, '0')}`)! }, i + 1);
+    }
+    expect((await world.call('users.list', token)).json.error).toBe('limit_required');
+    expect((await world.call('users.list', token, { limit: '2' })).json['members']).toHaveLength(2);
   });
 
   it.each([
