@@ -50,6 +50,7 @@ export class RingManager {
   readonly #letGoFailures = new Map<Incarnation, number>();
   readonly #seenEpochs = new Map<number, number>();
   #timer: Timer | undefined;
+  #soon: Timer | undefined;
   #leaderSinceMs: number | undefined;
   #running = false;
   #again = false;
@@ -70,6 +71,7 @@ export class RingManager {
 
   stop(): void {
     this.#timer?.cancel();
+    this.#soon?.cancel();
     this.#timer = undefined;
   }
 
@@ -241,9 +243,13 @@ export class RingManager {
     if (failures >= limits.letGoAttemptsMax) this.declareDead(from);
   }
 
+  /** The slots are served already; their new owners' words are gathered for one write. */
   #opened(claims: readonly SlotClaim[]): undefined {
     this.#ledger.noteOpened(claims);
-    this.poke();
+    this.#soon ??= this.#options.clock.setTimeout(() => {
+      this.#soon = undefined;
+      this.poke();
+    }, limits.handoffOverlapMs);
   }
 
   #raise(claims: readonly SlotClaim[]): undefined {
