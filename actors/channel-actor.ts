@@ -30,7 +30,7 @@ import { MembershipOutbox } from './membership-outbox.ts';
 import { notesOf, usersOf } from './membership-notes.ts';
 import { Publisher } from './publisher.ts';
 import { decideStream, postResult, refuseSubscriber, resultOf, type Step } from './stream-decide.ts';
-import { StreamReads } from './stream-reads.ts';
+import type { StreamReads } from './stream-reads.ts';
 import { SnapshotWriter } from './snapshot-writer.ts';
 import { TypingThrottle } from './typing-throttle.ts';
 import { deadline, type StreamHome } from './worker-context.ts';
@@ -68,8 +68,8 @@ export class ChannelActor implements Behaviour<ActorMessage> {
 
   constructor(home: StreamHome) {
     this.#home = home;
-    const { context, slot, entry, signal } = home;
-    this.#reads = new StreamReads(context, slot, signal);
+    const { context, entry } = home;
+    this.#reads = home.reads;
     this.#publisher = new Publisher(context, entry);
     this.#typing = new TypingThrottle(context.clock);
     this.#snapshots = new SnapshotWriter(home);
@@ -121,6 +121,11 @@ export class ChannelActor implements Behaviour<ActorMessage> {
 
   busy(): boolean {
     return this.#notes.size > 0 || this.#snapshots.busy;
+  }
+
+  /** The slot is being handed over: no answer waits for members to be told any more. */
+  hurry(): void {
+    this.#notes.letGo();
   }
 
   dispose(): void {
@@ -327,7 +332,7 @@ export class ChannelActor implements Behaviour<ActorMessage> {
     const users = usersOf(command);
     const reply = () => answers.result(ticket, item.result, REPLY_BYTES + users.length * 32);
     // A member's own list of channels is right as soon as the change is answered.
-    if (users.length === 0) return reply();
+    if (users.length === 0 || this.#home.closing()) return reply();
     this.#notes.whenDelivered(users, this.#home.entry.seq, reply);
   }
 

@@ -10,9 +10,9 @@ import { CLOSE } from '../protocol/close-codes.ts';
 import type { Incarnation } from '../protocol/ids.ts';
 import { limits } from '../platform/limits.ts';
 import { beginDrain, brokerChanged, tickDrain, tickIsolation } from './gateway-drain.ts';
-import { dropUser, listed } from './gateway-membership.ts';
+import { dropUser, listed, tickListings } from './gateway-membership.ts';
 import type { GatewayEffect, GatewayMessage } from './gateway-messages.ts';
-import { posted } from './gateway-posts.ts';
+import { posted, tickAcks } from './gateway-posts.ts';
 import { tickPresence } from './gateway-presence.ts';
 import { pageRead } from './gateway-resume.ts';
 import { endSession, openSession, receiveFrame, sessionClosed, tickSessions } from './gateway-session.ts';
@@ -88,7 +88,9 @@ function revoked(turn: Turn, tokenHash: string): void {
 
 function tick(turn: Turn): void {
   tickSessions(turn);
+  tickListings(turn);
   tickGaps(turn);
+  tickAcks(turn);
   tickPresence(turn);
   tickDrain(turn);
   tickIsolation(turn);

@@ -4,7 +4,7 @@
  * Invariants:
  * M1  A user is open once its own stream and its team's are admitted, its channels were listed at or after the place
  *     where its own stream was admitted, and each of them was admitted or refused. What changes later arrives as events.
- * M2  Joins and leaves act at their place in the stream. An admission that was decided before a leave which this gateway
+ * M2  Joins and leaves act at their place in the stream; where events were skipped, the owner is asked. An admission that was decided before a leave which this gateway
  *     has already seen admits nobody.
  * M3  The owner's word admits; a list of channels, however fresh, only says whom to ask (G10).
  */
@@ -13,6 +13,7 @@ import type { Effect } from '../protocol/batches.ts';
 import { CLOSE } from '../protocol/close-codes.ts';
 import type { Admission, StreamResult } from '../protocol/commands.ts';
 import type { StreamId, TeamId, UserId } from '../protocol/ids.ts';
+import { adoptAcks } from './gateway-posts.ts';
 import { stopFollowing, startFollowing } from './gateway-resume.ts';
 import { endSession, greet } from './gateway-session.ts';
 import { markDirty } from './gateway-slots.ts';
@@ -30,7 +31,7 @@ export function obtainUser(turn: Turn, id: UserId, team: TeamId): User {
   const user: User = {
     id,
     slot: slotFor(turn, id),
-    phase: { kind: 'opening', listing: true, listedAt: undefined, admittedAt: undefined },
+    phase: { kind: 'opening', listedAt: undefined, admittedAt: undefined },
     sessions: [],
     streams: [],
     asks: undefined,
@@ -41,7 +42,7 @@ export function obtainUser(turn: Turn, id: UserId, team: TeamId): User {
   user.slot.users.add(user);
   request(turn, user, id);
   request(turn, user, team);
-  turn.out.push({ kind: 'ask-memberships', user: id });
+  list(turn, user);
   return user;
 }
 
@@ -60,20 +61,36 @@ export function dropUser(turn: Turn, user: User): void {
 /** The answer to ask-memberships. */
 export function listed(turn: Turn, id: UserId, outcome: CommandOutcome<StreamResult<'memberships'>>): void {
   const user = turn.state.users.get(id);
-  if (user === undefined || user.phase.kind !== 'opening') return;
-  user.phase.listing = false;
-  // Asked again at the next tick, until its sessions give up.
-  if (!outcome.ok) return;
-  user.phase.listedAt = outcome.result.seq;
+  if (user === undefined) return;
+  if (!outcome.ok) {
+    turn.state.unlisted.add(user);
+    return;
+  }
+  if (user.phase.kind === 'opening') user.phase.listedAt = outcome.result.seq;
   for (const { meta } of outcome.result.channels) request(turn, user, meta.id);
   openIfComplete(turn, user);
 }
 
-/** For users whose listing failed; called at each tick while a session waits for it. */
-export function listAgain(turn: Turn, user: User): void {
-  if (user.phase.kind !== 'opening' || user.phase.listing || user.phase.listedAt !== undefined) return;
-  user.phase.listing = true;
+function list(turn: Turn, user: User): void {
   turn.out.push({ kind: 'ask-memberships', user: user.id });
+}
+
+/** Listings that failed are made again. */
+export function tickListings(turn: Turn): void {
+  for (const user of turn.state.unlisted) if (turn.state.users.get(user.id) === user) list(turn, user);
+  turn.state.unlisted.clear();
+}
+
+/**
+ * Events of the stream were skipped, and joins or leaves may have been among them: whoever is subscribed has to be
+ * admitted again, and a user whose own stream it is may have new channels (M2).
+ */
+export function revalidate(turn: Turn, stream: Stream): void {
+  for (const user of turn.state.users.values()) {
+    if (!user.streams.includes(stream)) continue;
+    if (user.id === stream.id) list(turn, user);
+    if (user.asks?.has(stream.id) !== true) enqueue(turn, user, stream, undefined);
+  }
 }
 
 /** Gives back the requests that must be made again. */
@@ -93,8 +110,10 @@ function answered(turn: Turn, ask: Ask, admission: Admission): void {
   const { user, stream } = ask;
   const admitted = admission.admitted && admission.seq >= ask.leftAt;
   const begins = admission.admitted && stream.last < 0;
+  const has = user.streams.includes(stream);
   if (begins) stream.last = admission.seq;
-  if (admitted) addStream(turn, user, stream, ask.from);
+  if (admitted && !has) addStream(turn, user, stream, ask.from);
+  else if (!admission.admitted && has) removeStream(turn, user, stream);
   finish(turn, ask);
   if (begins) beginStream(turn, stream);
   else if (admission.admitted) noteTail(turn, stream, admission.seq);
@@ -115,7 +134,7 @@ function openIfComplete(turn: Turn, user: User): void {
   if (phase.listedAt < phase.admittedAt) {
     // The list is older than our place in the user's stream: a join between the two would be lost (M1).
     phase.listedAt = undefined;
-    listAgain(turn, user);
+    list(turn, user);
     return;
   }
   if (user.asks !== undefined) return;
@@ -126,11 +145,14 @@ function openIfComplete(turn: Turn, user: User): void {
 /** Asks the stream's owner to admit the user, unless that is done or under way. */
 function request(turn: Turn, user: User, id: StreamId, from?: number): void {
   if (user.asks?.has(id) === true || user.streams.some((stream) => stream.id === id)) return;
-  const stream = obtainStream(turn, id);
+  enqueue(turn, user, obtainStream(turn, id), from);
+}
+
+function enqueue(turn: Turn, user: User, stream: Stream, from: number | undefined): void {
   stream.askCount += 1;
   const ask: Ask = { user, stream, from, leftAt: 0, withdrawn: false };
   user.asks ??= new Map();
-  user.asks.set(id, ask);
+  user.asks.set(stream.id, ask);
   stream.slot.asks.push(ask);
   markDirty(turn, stream.slot);
 }
@@ -150,6 +172,7 @@ function addStream(turn: Turn, user: User, stream: Stream, from?: number): void 
   stream.userCount += 1;
   const position = from === undefined ? stream.last : Math.min(from - 1, stream.last);
   for (const session of user.sessions) startFollowing(turn, session, stream, position);
+  adoptAcks(turn, user, stream);
 }
 
 /** A `join` at the event's place, before the event is published. `stream.last` is the seq before it. */
@@ -177,13 +200,17 @@ export function left(turn: Turn, stream: Stream, effect: Effect): void {
     if (user === undefined) continue;
     const ask = user.asks?.get(stream.id);
     if (ask !== undefined) ask.leftAt = stream.last;
-    const at = user.streams.indexOf(stream);
-    if (at < 0) continue;
-    user.streams.splice(at, 1);
-    stream.userCount -= 1;
-    for (const session of user.sessions) stopFollowing(turn, session, stream);
+    removeStream(turn, user, stream);
   }
   dropIfUnused(turn, stream);
+}
+
+function removeStream(turn: Turn, user: User, stream: Stream): void {
+  const at = user.streams.indexOf(stream);
+  if (at < 0) return;
+  user.streams.splice(at, 1);
+  stream.userCount -= 1;
+  for (const session of user.sessions) stopFollowing(turn, session, stream);
 }
 
 function dropIfUnused(turn: Turn, stream: Stream): void {

@@ -85,6 +85,7 @@ export class GatewayOutboxes {
   readonly #options: GatewayOutboxesOptions;
   readonly #outboxes = new Map<Incarnation, GatewayOutbox>();
   readonly #waiting = new Set<GatewayOutbox>();
+  readonly #gone = new Set<Incarnation>();
   readonly #beats: Timer;
   #nextId = 1;
   #scheduled = false;
@@ -104,7 +105,9 @@ export class GatewayOutboxes {
     const known = this.#outboxes.get(ref.incarnation);
     if (known !== undefined) return known;
     const outbox = new GatewayOutbox(this.#nextId++, ref, this);
-    this.#outboxes.set(ref.incarnation, outbox);
+    // What a dead gateway sent before it died may still arrive.
+    if (this.isGone(ref.incarnation)) outbox.end();
+    else this.#outboxes.set(ref.incarnation, outbox);
     return outbox;
   }
 
@@ -112,7 +115,19 @@ export class GatewayOutboxes {
     this.of(to).add({ kind: 'reply', reply }, bytes);
   }
 
+  /** Its life is over, and lives do not return. */
+  isGone(gateway: Incarnation): boolean {
+    return this.#gone.has(gateway);
+  }
+
   gatewayGone(gateway: Incarnation): void {
+    this.#gone.add(gateway);
+    if (this.#gone.size > limits.nodesMax) {
+      for (const oldest of this.#gone) {
+        this.#gone.delete(oldest);
+        break;
+      }
+    }
     const outbox = this.#outboxes.get(gateway);
     if (outbox === undefined) return;
     outbox.end();

@@ -4,19 +4,26 @@
  * Invariants:
  * P1  One post of a session and channel is in flight; the rest wait in order, which keeps the sender's order through
  *     retries and hand-offs.
- * P2  An ack is sent at the event's place in the stream: with the event where it is ours to see, else when the stream
- *     has passed it. The sender's own socket gets no event for it.
+ * P2  An ack is sent at the event's place in the stream as the session sees it: instead of the event, live or on a
+ *     page, else once the session has passed it. The sender's own socket gets no event for it.
  * P3  A post whose fate is unknown is answered with an error; if it comes after all, its sender sees it as an event.
  */
 import type { CommandOutcome } from '../cluster/command-sender.ts';
 import { errorFrame, FRAME_ERROR, postAckFrame, type ClientFrame } from '../protocol/client-frames.ts';
 import type { StreamResult } from '../protocol/commands.ts';
 import type { Failure } from '../protocol/errors.ts';
-import type { MessageDraft } from '../protocol/events.ts';
-import { makeOriginId, type ChannelId, type MutationId, type SessionId } from '../protocol/ids.ts';
+import type { MessageDraft, SequencedEvent } from '../protocol/events.ts';
+import {
+  makeOriginId,
+  parseOriginId,
+  type ChannelId,
+  type MutationId,
+  type SessionId,
+  type StreamId,
+} from '../protocol/ids.ts';
 import { formatTs } from '../protocol/timestamp.ts';
 import type { GatewayEffect } from './gateway-messages.ts';
-import type { Post, Session, Stream, Turn } from './gateway-state.ts';
+import type { Ack, Post, Session, Stream, Turn, User } from './gateway-state.ts';
 import { noteTail } from './gateway-stream.ts';
 
 type MessageFrame = Extract<ClientFrame, { kind: 'message' }>;
@@ -104,7 +111,7 @@ export function acknowledgeEvent(
   const post = find(session, stream.id as ChannelId, origin.post);
   if (session === undefined || post === undefined) return undefined;
   const frame = postAckFrame(post.id, tsOf(event), post.command.draft.text, seq);
-  const waits = stream.waiters?.some((waiter) => waiter.session === session) === true;
+  const waits = isBehind(stream, session);
   const inner: Turn = { ...turn, out: [] };
   // A session that still catches up on the stream gets the ack through its queue, in the event's place.
   if (!waits) inner.out.push({ kind: 'send', session: session.number, frames: [frame] });
@@ -138,26 +145,71 @@ export function posted(
   const { body, ts } = message.event;
   const text = body.kind === 'message' ? body.draft.text : post.command.draft.text;
   const frame = postAckFrame(post.id, formatTs(ts), text, seq);
-  const stream = turn.state.streams.get(channel);
-  if (stream === undefined || stream.last < 0 || stream.last >= seq || !session.user.streams.includes(stream)) {
-    turn.out.push({ kind: 'send', session: number, frames: [frame] });
-    return complete(turn, session, post);
-  }
-  (stream.acks ??= []).push({ seq, session, post, frame });
-  noteTail(turn, stream, seq);
+  const ack: Ack = { seq, session, post, frame, sinceMs: turn.nowMs };
+  const stream = session.user.streams.find((one) => one.id === channel);
+  if (stream === undefined) turn.state.earlyAcks.push(ack);
+  else placeAck(turn, stream, ack);
 }
 
-/** The stream moved on: acks whose place it has passed go out, unless the event itself brought them. */
+function placeAck(turn: Turn, stream: Stream, ack: Ack): void {
+  (stream.acks ??= []).push(ack);
+  noteTail(turn, stream, ack.seq);
+  flushAcks(turn, stream);
+}
+
+/** The stream, or a session on it, moved on: acks whose place was passed go out, unless the event itself brought them. */
 export function flushAcks(turn: Turn, stream: Stream): void {
-  const due = stream.acks?.filter((ack) => ack.seq <= stream.last) ?? [];
+  const acks = stream.acks ?? [];
+  const due = acks.filter((ack) => ack.seq <= stream.last && !isBehind(stream, ack.session));
   if (due.length === 0) return;
-  const left = stream.acks?.filter((ack) => ack.seq > stream.last) ?? [];
+  const left = acks.filter((ack) => !due.includes(ack));
   stream.acks = left.length === 0 ? undefined : left;
-  for (const { session, post, frame } of due) {
-    if (find(turn.state.sessions.get(session.number), post.channel, post.number) !== post) continue;
-    turn.out.push({ kind: 'send', session: session.number, frames: [frame] });
-    complete(turn, session, post);
-  }
+  for (const ack of due) sendAck(turn, ack);
+}
+
+function isBehind(stream: Stream, session: Session): boolean {
+  return stream.waiters?.some((waiter) => waiter.session === session) === true;
+}
+
+function sendAck(turn: Turn, { session, post, frame }: Ack): void {
+  if (find(turn.state.sessions.get(session.number), post.channel, post.number) !== post) return;
+  turn.out.push({ kind: 'send', session: session.number, frames: [frame] });
+  complete(turn, session, post);
+}
+
+/** The user now has the stream: acks that came before that take their place in it. */
+export function adoptAcks(turn: Turn, user: User, stream: Stream): void {
+  const { state } = turn;
+  if (state.earlyAcks.length === 0) return;
+  const own = state.earlyAcks.filter((ack) => ack.session.user === user && ack.post.channel === stream.id);
+  state.earlyAcks = state.earlyAcks.filter((ack) => !own.includes(ack));
+  for (const ack of own) placeAck(turn, stream, ack);
+}
+
+/** Posts to a channel that never became the session's own, because its user left it again: their place is anywhere. */
+export function tickAcks(turn: Turn): void {
+  const { state, nowMs } = turn;
+  if (state.earlyAcks.length === 0) return;
+  const due = state.earlyAcks.filter((ack) => nowMs - ack.sinceMs >= state.limits.earlyAckMs);
+  state.earlyAcks = state.earlyAcks.filter((ack) => !due.includes(ack));
+  for (const ack of due) sendAck(turn, ack);
+}
+
+/** An event on a page that a session catches up with: where the session itself posted it, the ack takes its place. */
+export function acknowledgeRead(
+  turn: Turn,
+  session: Session,
+  channel: StreamId,
+  event: SequencedEvent,
+): Uint8Array | undefined {
+  const { body, ts } = event.event;
+  if (body.kind !== 'message' || body.origin === undefined) return undefined;
+  const origin = parseOriginId(turn.state.ref.incarnation, body.origin);
+  if (origin?.session !== session.number) return undefined;
+  const post = find(session, channel as ChannelId, origin.post);
+  if (post === undefined) return undefined;
+  complete(turn, session, post);
+  return postAckFrame(post.id, formatTs(ts), body.draft.text, event.seq);
 }
 
 function failure(session: Session, id: number | undefined, failed: Failure): GatewayEffect {

@@ -20,7 +20,7 @@ import type { StreamResult } from '../protocol/commands.ts';
 import type { SequencedEvent } from '../protocol/events.ts';
 import { eventFrameBytes, resyncFrame } from '../protocol/frames.ts';
 import type { StreamId } from '../protocol/ids.ts';
-import type { Acknowledged } from './gateway-posts.ts';
+import { acknowledgeRead, flushAcks, type Acknowledged } from './gateway-posts.ts';
 import { endSession } from './gateway-session.ts';
 import type { Session, SessionPhase, Stream, Turn, Waiter } from './gateway-state.ts';
 import { noteTail } from './gateway-stream.ts';
@@ -157,7 +157,11 @@ function wanted(events: readonly SequencedEvent[], waiter: Waiter): SequencedEve
 
 function deliverPage(turn: Turn, waiter: Waiter, events: readonly SequencedEvent[]): void {
   const { session, stream } = waiter;
-  const frames = events.map(({ seq, event }) => eventFrameBytes(stream.id, seq, event, session.claims.team));
+  const frames = events.map(
+    (one) =>
+      acknowledgeRead(turn, session, stream.id, one) ??
+      eventFrameBytes(stream.id, one.seq, one.event, session.claims.team),
+  );
   send(turn, session, frames);
   waiter.position += events.length;
 }
@@ -223,6 +227,7 @@ function endWaiter(turn: Turn, waiter: Waiter): void {
   const { session, stream } = waiter;
   const rest = stream.waiters?.filter((one) => one !== waiter) ?? [];
   stream.waiters = rest.length === 0 ? undefined : rest;
+  if (stream.acks !== undefined) flushAcks(turn, stream);
   if (session.phase.kind !== 'resuming') return;
   session.phase.behind -= 1;
   finishIfCaughtUp(turn, session);

@@ -17,7 +17,7 @@ import {
 } from '../protocol/client-frames.ts';
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts';
 import { makeSessionId, type StreamId } from '../protocol/ids.ts';
-import { listAgain, obtainUser } from './gateway-membership.ts';
+import { obtainUser } from './gateway-membership.ts';
 import type { SessionClaims } from './gateway-messages.ts';
 import { postMessage } from './gateway-posts.ts';
 import { endPresence, queryPresence, subscribePresence } from './gateway-presence.ts';
@@ -111,7 +111,6 @@ export function tickSessions(turn: Turn): void {
     } else if (phase.kind === 'setting-up') {
       if (turn.nowMs >= phase.deadlineMs) endSession(turn, session, CLOSE.setupFailed);
       else if (session.user.phase.kind === 'open') greet(turn, session);
-      else listAgain(turn, session.user);
     }
   }
 }

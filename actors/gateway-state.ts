@@ -70,7 +70,7 @@ export interface User {
 
 export type UserPhase =
   /** `listedAt`, `admittedAt`: the seq of the user's own stream at which its channels were listed, and it was admitted. */
-  | { readonly kind: 'opening'; listing: boolean; listedAt: number | undefined; admittedAt: number | undefined }
+  | { readonly kind: 'opening'; listedAt: number | undefined; admittedAt: number | undefined }
   | { readonly kind: 'open' };
 
 /** A user's request to be admitted to a stream, until it is answered. */
@@ -166,9 +166,13 @@ export interface GatewayState {
   readonly unready: Set<Session>;
   readonly gapped: Set<Stream>;
   readonly lingering: Set<User>;
+  /** Their channels have to be listed again. */
+  readonly unlisted: Set<User>;
   readonly dirty: Set<Slot>;
   readonly failed: Set<Slot>;
   readonly presencePending: Set<Session>;
+  /** Of posts to channels whose admission is still under way. */
+  earlyAcks: Ack[];
   heldBytes: number;
   disconnectedSinceMs: number | undefined;
   slotSweepDueMs: number;
@@ -209,9 +213,11 @@ export function createGatewayState(ref: GatewayRef, limits: GatewayLimits): Gate
     unready: new Set(),
     gapped: new Set(),
     lingering: new Set(),
+    unlisted: new Set(),
     dirty: new Set(),
     failed: new Set(),
     presencePending: new Set(),
+    earlyAcks: [],
     heldBytes: 0,
     disconnectedSinceMs: undefined,
     slotSweepDueMs: 0,

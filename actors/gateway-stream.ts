@@ -12,7 +12,7 @@ import type { Batch, BatchEntry } from '../protocol/batches.ts';
 import { resyncFrame } from '../protocol/frames.ts';
 import { jsonFrame } from '../protocol/client-frames.ts';
 import { parseOriginId, type Incarnation, type StreamId } from '../protocol/ids.ts';
-import { joined, left } from './gateway-membership.ts';
+import { joined, left, revalidate } from './gateway-membership.ts';
 import { acknowledgeEvent, flushAcks } from './gateway-posts.ts';
 import { presenceChanged } from './gateway-presence.ts';
 import { feedWaiters, meetWaiters, stopAllFollowing } from './gateway-resume.ts';
@@ -211,11 +211,14 @@ function skipTo(turn: Turn, stream: Stream, from: number, last: number): void {
   turn.state.counts.resyncs += 1;
   const bytes = jsonFrame(resyncFrame(stream.id, from));
   publish(turn, stream.id, bytes, undefined);
-  if (stream.waiters !== undefined) feedWaiters(turn, stream, bytes, undefined);
   stream.last = last;
-  if (stream.waiters !== undefined) meetWaiters(turn, stream);
+  if (stream.waiters !== undefined) {
+    feedWaiters(turn, stream, bytes, undefined);
+    meetWaiters(turn, stream);
+  }
   for (const event of [...(stream.held?.values() ?? [])]) if (event.seq <= last) unhold(turn, stream, event);
   if (stream.acks !== undefined) flushAcks(turn, stream);
+  revalidate(turn, stream);
 }
 
 /** The owner says that events after `from` cannot be had one by one. */

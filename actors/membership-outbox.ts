@@ -70,10 +70,14 @@ export class MembershipOutbox {
     this.#waiters.push({ upTo, users: missing, done });
   }
 
-  /** Stops sending; whoever waits is let go, since what they wait for is in the log. */
+  /** Whoever waits is let go: what they wait for is in the log. */
+  letGo(): void {
+    for (const waiter of this.#waiters.splice(0)) waiter.done();
+  }
+
   close(): void {
     this.#closed = true;
-    for (const waiter of this.#waiters.splice(0)) waiter.done();
+    this.letGo();
   }
 
   #pump(): void {

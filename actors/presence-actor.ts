@@ -228,8 +228,10 @@ export class PresenceSlot {
 
   #everyoneHeard(): boolean {
     if (this.#nowMs() - this.#openedAtMs >= limits.presenceGraceMs) return true;
-    for (const gateway of this.#options.gatewaysAlive().keys()) if (!this.#heard.has(gateway)) return false;
-    return true;
+    const alive = this.#options.gatewaysAlive();
+    for (const gateway of alive.keys()) if (!this.#heard.has(gateway)) return false;
+    // A worker that has not heard of any gateway has not looked yet.
+    return alive.size > 0;
   }
 
   #entryOf(user: UserId): Entry | undefined {

@@ -74,7 +74,7 @@ type EventEntry = Extract<BatchEntry, { kind: 'event' }>;
 
 function eventEntry(stream: StreamId, seq: number, event: DurableEvent, team: TeamId | undefined): EventEntry {
   const frame = eventFrameBytes(stream, seq, event, team);
-  const effect = effectOf(event.body);
+  const effect = effectOf(stream, event.body);
   const origin = event.body.kind === 'message' ? event.body.origin : undefined;
   if (effect === undefined && origin === undefined) return { kind: 'event', stream, seq, frame };
   return { kind: 'event', stream, seq, frame, ...(effect && { effect }), ...(origin && { origin }) };
@@ -84,9 +84,24 @@ function entryBytes(entry: EventEntry): number {
   return entry.frame.length + ENTRY_BYTES + (entry.effect?.users.length ?? 0) * USER_BYTES;
 }
 
-function effectOf(body: EventBody): Effect | undefined {
-  if (body.kind === 'message') return undefined;
-  if (body.kind === 'opened') return { kind: 'join', users: body.members };
-  if (body.kind === 'joined') return { kind: 'join', users: [body.user] };
-  return body.kind === 'left' ? { kind: 'leave', users: [body.user] } : undefined;
+function effectOf(stream: StreamId, body: EventBody): Effect | undefined {
+  switch (body.kind) {
+    case 'opened':
+      return { kind: 'join', users: body.members };
+    case 'joined':
+      return { kind: 'join', users: [body.user] };
+    case 'left':
+      return { kind: 'leave', users: [body.user] };
+    case 'membership': {
+      const { member, meta, channelSeq } = body;
+      return { kind: member ? 'join' : 'leave', users: [stream as UserId], stream: meta.id, seq: channelSeq };
+    }
+    case 'message':
+    case 'archived':
+    case 'manual-presence':
+    case 'notice':
+      return undefined;
+    default:
+      return body satisfies never;
+  }
 }

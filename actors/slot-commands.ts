@@ -24,6 +24,9 @@ export class SlotCommands {
 
   handle(slot: Slot, ticket: Ticket, command: SlotCommand): void {
     const { answers, outboxes } = this.#context;
+    if ('gateway' in command && outboxes.isGone(command.gateway.incarnation)) {
+      return answers.failure(ticket, retryable('gateway is gone'));
+    }
     switch (command.kind) {
       case 'cursors':
         if (this.#subscriptions.cursors(slot, command)) return answers.result(ticket, {}, REPLY_BYTES);

@@ -243,6 +243,7 @@ function makeContext(options: SlotHostOptions): WorkerContext {
   const { clock, logger, messaging, records, sender, incarnation, metrics, settings } = options;
   const outboxes = new GatewayOutboxes({ worker: incarnation, messaging, clock, fanoutTimer: metrics.hops.fanout });
   let recordNumber = 0;
+  const onBug = (error: unknown): void => logger.error('read_failed', { error });
   return {
     clock,
     logger,
@@ -256,8 +257,8 @@ function makeContext(options: SlotHostOptions): WorkerContext {
     interests: new InterestSets(),
     snapshots: new SnapshotStore({ records, logger }),
     logs: { store: records, clock, makeRecordId: () => `${incarnation}.${++recordNumber}` },
-    reads: new ReadGate(limits.actorReadsInFlightMax, limits.actorReadsWaitingMax),
-    activations: new ReadGate(limits.activationsInFlightMax, limits.actorReadsWaitingMax),
+    reads: new ReadGate(limits.actorReadsInFlightMax, limits.actorReadsWaitingMax, onBug),
+    activations: new ReadGate(limits.activationsInFlightMax, limits.actorReadsWaitingMax, onBug),
     appendTimer: metrics.hops.append,
     partitions: settings.partitions,
     team: settings.team,

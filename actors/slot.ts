@@ -55,6 +55,7 @@ export class Slot implements TicketOwner {
   readonly #tickets = new Set<Ticket>();
   readonly #ended = new AbortController();
   #fenced = false;
+  #closing = false;
   #whenSettled: (() => void) | undefined;
 
   constructor(options: SlotOptions) {
@@ -119,7 +120,16 @@ export class Slot implements TicketOwner {
     if (unused) this.#entries.delete(entry.stream);
   }
 
+  /** A log of ours showed a higher epoch: another owner exists, or existed. */
+  fence(epochSeen: number): void {
+    this.#fenced = true;
+    this.#options.onFenced(this.number, epochSeen);
+  }
+
+  /** Answers that only wait for members to be told are given at once: what members miss is sent by the next owner. */
   async close(): Promise<void> {
+    this.#closing = true;
+    for (const { actor } of this.#entries.values()) actor?.cell.behaviour?.hurry();
     if (this.#tickets.size > 0) {
       await new Promise<void>((resolve) => {
         this.#whenSettled = resolve;
@@ -176,7 +186,7 @@ export class Slot implements TicketOwner {
   }
 
   #home(entry: SlotEntry): StreamHome {
-    const { context, number, grant, onFenced } = this.#options;
+    const { context, number, grant } = this.#options;
     return {
       context,
       slot: number,
@@ -185,10 +195,9 @@ export class Slot implements TicketOwner {
       entry,
       signal: this.#ended.signal,
       serving: () => this.serving,
-      fenced: (epochSeen) => {
-        this.#fenced = true;
-        onFenced(number, epochSeen);
-      },
+      closing: () => this.#closing,
+      reads: this.reads,
+      fenced: (epochSeen) => this.fence(epochSeen),
       manualPresenceChanged: (user, away) => this.presence.manualChanged(user, away),
       presence: (user, manualAway) => this.presence.answer(user, manualAway),
     };

@@ -12,7 +12,9 @@ import { limits } from '../platform/limits.ts';
 import type { StreamResults } from '../protocol/commands.ts';
 import { retryable, type Failure } from '../protocol/errors.ts';
 import type { SequencedEvent } from '../protocol/events.ts';
+import { encode } from '../protocol/codec.ts';
 import { isTopLevel } from '../protocol/frames.ts';
+import { decodeRecord } from '../protocol/records.ts';
 import type { StreamId } from '../protocol/ids.ts';
 import type { CommandOf } from './channel-decide.ts';
 import type { HotTails } from './hot-tail.ts';
@@ -44,7 +46,11 @@ export class StreamReads {
     if (hot !== undefined) return { ok: true, value: hot };
     return this.#withReader(stream, async (reader, signal) => {
       const page = await reader.pageBefore(position, pageQuery(bounds), signal);
-      if (page.kind === 'page') return { ok: true, value: cut(page.events, bounds.limit, page.nextBefore) };
+      if (page.kind === 'page') {
+        const fitting = fit(page.events);
+        const nextBefore = fitting.length < page.events.length ? fitting.at(-1)?.seq : page.nextBefore;
+        return { ok: true, value: cut(fitting, bounds.limit, nextBefore) };
+      }
       // Older messages that were trimmed are no longer there: that is where history ends.
       if (page.kind === 'trimmed') return { ok: true, value: { messages: [], more: false } };
       return failed(page.kind === 'unavailable' ? page.reason : page.detail);
@@ -68,10 +74,25 @@ export class StreamReads {
         { afterSeq: query.after, upToSeq, count: query.limit },
         signal,
       );
-      if (range.kind === 'events') return { ok: true, value: { events: range.events, tail, gone: false } };
+      if (range.kind === 'events') return { ok: true, value: { events: fit(range.events), tail, gone: false } };
       if (range.kind === 'trimmed') return { ok: true, value: { events: [], tail, gone: true } };
       return failed(range.kind === 'unavailable' ? range.reason : range.detail);
     });
+  }
+
+  /** Seq and epoch of the log's last record, from that record alone; 0 and 0 of an empty log. */
+  async last(stream: StreamId): Promise<Read<{ seq: number; epoch: number }>> {
+    const { stream: name, subject } = logAddress(this.#context, this.#slot, stream);
+    const read = await this.#context.logs.store.last(name, subject);
+    if (read.kind === 'absent') return { ok: true, value: { seq: 0, epoch: 0 } };
+    if (read.kind === 'unavailable') return failed('log');
+    try {
+      const { firstSeq, events, epoch } = decodeRecord(read.record.data);
+      return { ok: true, value: { seq: firstSeq + events.length - 1, epoch } };
+    } catch (error) {
+      this.#context.logger.error('log_unusable', { stream, slot: this.#slot, error });
+      return failed('log is unusable');
+    }
   }
 
   /** Where the log ends, for a stream without an actor. */
@@ -97,6 +118,8 @@ export class StreamReads {
   }
 }
 
+/** Seq, ts, author and mutation of an event, about. */
+const EVENT_HEAD_BYTES = 200;
 const UNBOUNDED = Number.MAX_SAFE_INTEGER;
 
 /** Exclusive on both ends. */
@@ -154,6 +177,16 @@ function hotPage(
     if (bytes >= limits.readAnswerBytesMax) return cut(messages, bounds.limit, item.seq > 1 ? item.seq : undefined);
   }
   return expected === 0 ? cut(messages, bounds.limit, undefined) : undefined;
+}
+
+/** As many of the events as one answer holds, at least one. Records are cut by their own size; a page of several is not. */
+function fit(events: readonly SequencedEvent[]): readonly SequencedEvent[] {
+  let bytes = 0;
+  for (const [i, { event }] of events.entries()) {
+    bytes += encode(event.body).length + EVENT_HEAD_BYTES;
+    if (bytes > limits.readAnswerBytesMax && i > 0) return events.slice(0, i);
+  }
+  return events;
 }
 
 /** One message more than asked for says that there are more. */

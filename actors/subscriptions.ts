@@ -10,7 +10,7 @@
  */
 import type { LogPosition } from '../broker/log-position.ts';
 import type { Admission, SlotCommand } from '../protocol/commands.ts';
-import type { Failure } from '../protocol/errors.ts';
+import { retryable, type Failure } from '../protocol/errors.ts';
 import type { SequencedEvent } from '../protocol/events.ts';
 import { isTeamStream, isUserStream, type StreamId, type UserId } from '../protocol/ids.ts';
 import { limits } from '../platform/limits.ts';
@@ -93,15 +93,18 @@ export class Subscriptions {
     const { stream } = entry;
     if (slot.grant.fence || entry.actor !== undefined) {
       const state = await slot.look(stream);
-      if (state === undefined) return { kind: 'retryable', reason: 'not serving' };
-      entry.seq = Math.max(entry.seq, state.seq);
-      return undefined;
+      // An actor that is ready has said what it fanned out last.
+      return state === undefined || entry.seq < 0 ? retryable('activating') : undefined;
     }
-    const tail = await slot.reads.tail(stream);
-    if (!tail.ok) return tail.failure;
+    const last = await slot.reads.last(stream);
+    if (!last.ok) return last.failure;
+    if (last.value.epoch > slot.grant.epoch) {
+      slot.fence(last.value.epoch);
+      return retryable('fenced');
+    }
     // An actor that came to life meanwhile knows better: what it has not fanned out yet is still to come.
-    if (entry.actor === undefined) entry.seq = Math.max(entry.seq, tail.value.position.nextSeq - 1);
-    return entry.seq >= 0 ? undefined : { kind: 'retryable', reason: 'activating' };
+    if (entry.actor === undefined) entry.seq = Math.max(entry.seq, last.value.seq);
+    return entry.seq >= 0 ? undefined : retryable('activating');
   }
 
   #settle(slot: Slot, outbox: GatewayOutbox, { entry, pending, failure }: Decided): Admission {

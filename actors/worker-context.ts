@@ -16,6 +16,7 @@ import type { HotTails } from './hot-tail.ts';
 import type { InterestSet, InterestSets } from './interest.ts';
 import type { ReadGate } from './read-gate.ts';
 import type { SnapshotStore } from './snapshot.ts';
+import type { StreamReads } from './stream-reads.ts';
 
 export interface WorkerContext {
   readonly clock: Clock;
@@ -59,6 +60,9 @@ export interface StreamHome {
   readonly entry: StreamEntry;
   /** Aborts when the slot is given up: nothing may be appended or sent after that. */
   readonly signal: AbortSignal;
+  readonly reads: StreamReads;
+  /** The slot is being handed over: nothing may wait for others. */
+  closing(): boolean;
   /** False while the worker is unsure of its ownership: no append starts. */
   serving(): boolean;
   fenced(epochSeen: number): void;
