@@ -133,7 +133,7 @@ export const devOptions = defineOptions({
     description: 'the nats-server to run (default: from the PATH, /usr/sbin, .tools)',
   },
   rateLimits,
-  logLevel: logLevel('warn'),
+  logLevel: logLevel('error'),
 });
 
 export const initOptions = defineOptions({

@@ -1,0 +1,30 @@
+/** The worker role, composed: the actors of the slots that the cluster gives it, on the broker's log. */
+import { createSlotHost } from '../actors/slot-runtime.ts';
+import { CommandRouter } from '../cluster/command-router.ts';
+import { startWorkerNode } from '../cluster/worker-node.ts';
+import { joinCluster } from './node-life.ts';
+import { runRole, type RoleContext, type RoleOptions } from './role.ts';
+
+export type WorkerRoleOptions = RoleOptions & { readonly weight: number };
+
+export function runWorker(options: WorkerRoleOptions): Promise<never> {
+  return runRole('worker', options, (context) => startWorker(context, options));
+}
+
+async function startWorker(context: RoleContext, options: WorkerRoleOptions): Promise<number> {
+  const { broker, clock, rng, logger, metrics, lifecycle, incarnation } = context;
+  const system = await context.connectSystem();
+  const sender = new CommandRouter({ lane: broker.commands, self: incarnation, clock, logger });
+  lifecycle.onShutdown('command_router', () => sender.close());
+  const host = createSlotHost({
+    ...{ records: broker.records, messaging: broker.commands, sender, settings: context.settings },
+    ...{ incarnation, clock, rng, logger, metrics },
+  });
+  lifecycle.onShutdown('slot_host', () => host.stop());
+  const entry = context.entry({ weight: options.weight });
+  const node = startWorkerNode({ broker, system, host, entry, clock, logger });
+  lifecycle.onShutdown('node', () => node.stop());
+  lifecycle.onShutdown('slots', () => node.drain());
+  await joinCluster(context, node);
+  return 0;
+}
