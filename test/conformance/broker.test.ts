@@ -368,9 +368,9 @@ describe.each([
       const here = log();
       const first = await append(victim, here, 'before', 0);
       await world.stopServer();
-      await vi.waitFor(() => expect(victim.commands.status()).toBe('disconnected'));
+      await vi.waitFor(() => expect(victim.connections()).toEqual([]));
+      expect(victim.commands.status()).toBe('disconnected');
       expect(victim.commands.connection()).toBeUndefined();
-      expect(victim.connections()).toEqual([]);
       expect((await victim.records.append(here, bytes('during'), first, 500)).kind).toBe('unknown');
       expect((await victim.records.last(LOG, here)).kind).toBe('unavailable');
       expect((await table.get('outage')).kind).toBe('unavailable');
