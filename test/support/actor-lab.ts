@@ -13,7 +13,15 @@ import { createMemoryLogger, type LogLine } from '../../platform/logger.ts';
 import { createMetrics } from '../../platform/metrics.ts';
 import { SeededRng } from '../../platform/rng.ts';
 import { decodeBatch, type BatchEntry } from '../../protocol/batches.ts';
-import type { GatewayRef, SlotCommand, SlotResult, StreamCommand, StreamResult } from '../../protocol/commands.ts';
+import type {
+  GatewayRef,
+  Reply,
+  SlotCommand,
+  SlotResult,
+  StreamCommand,
+  StreamResult,
+} from '../../protocol/commands.ts';
+import { decodeReply, encodeEnvelope } from '../../protocol/envelopes.ts';
 import type { Failure } from '../../protocol/errors.ts';
 import type { ChannelMeta } from '../../protocol/events.ts';
 import type { ChannelId, Incarnation, MutationId, StreamId, TeamId, UserId } from '../../protocol/ids.ts';
@@ -53,12 +61,15 @@ export class LabWorker {
   readonly host: RunningSlotHost;
   readonly logs: readonly LogLine[];
   readonly fenced: number[] = [];
+  readonly #broker: Broker;
   readonly #router: CommandRouter;
+  #directs = 0;
   readonly #owned = new Set<number>();
   readonly #subscription: Subscription;
 
   constructor(broker: Broker, name: string, clock: Clock) {
     this.incarnation = name as Incarnation;
+    this.#broker = broker;
     const { logger, lines } = createMemoryLogger();
     this.logs = lines;
     this.#router = new CommandRouter({ lane: broker.commands, self: this.incarnation, clock, logger });
@@ -91,6 +102,22 @@ export class LabWorker {
   async leave(slot: number): Promise<void> {
     await this.host.close(slot);
     this.#owned.delete(slot);
+  }
+
+  /** Past the subjects, as a command that an owner took before it lost the slot. */
+  direct<K extends StreamCommand['kind']>(
+    stream: StreamId,
+    command: Extract<StreamCommand, { kind: K }>,
+  ): Promise<Reply<StreamResult<K>>> {
+    const requestId = ++this.#directs;
+    const subject = subjects.reply(`direct-${this.incarnation}` as Incarnation, requestId);
+    return new Promise((resolve) => {
+      const replies = this.#broker.commands.subscribe(subject, ({ data }) => {
+        replies.unsubscribe();
+        resolve(decodeReply(Uint8Array.from(data)) as Reply<StreamResult<K>>);
+      });
+      this.host.deliver(slotOf(stream), encodeEnvelope({ to: 'stream', requestId, stream, command }), subject);
+    });
   }
 
   /** As a process that lost its slots without a word to its actors: they go on appending if they can. */
