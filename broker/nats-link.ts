@@ -31,8 +31,9 @@ export class NatsLink {
     void this.#follow(onError);
   }
 
+  /** The library knows of its own close before it tells. */
   get connected(): boolean {
-    return this.#status === 'connected';
+    return this.#status === 'connected' && !this.connection.isClosed();
   }
 
   status(): LaneStatus {

@@ -1,0 +1,120 @@
+/** The parts of the NATS implementation that need no server, or one that only says hello. */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { BrokerUnusableError } from '../../../broker/broker.ts';
+import { atLeast, dial, NATS_VERSION_MIN, urlsOf } from '../../../broker/nats-dial.ts';
+import { acknowledgedSequence } from '../../../broker/nats-record-store.ts';
+import { subjectMatches } from '../../../broker/subject-match.ts';
+
+const access = (url: string) => ({ servers: [url], user: 'worker', password: 'secret', incarnation: 'w-1' });
+
+describe('an acknowledgement', () => {
+  const bytes = (text: string): Uint8Array => Buffer.from(text);
+
+  it('is read for its sequence as a JSON parser would', () => {
+    fc.assert(
+      fc.property(
+        fc.stringMatching(/^[A-Z_0-9]{1,20}$/),
+        fc.integer({ min: 1, max: 2 ** 50 }),
+        fc.boolean(),
+        (stream, seq, more) => {
+          const ack = JSON.stringify({ stream, seq, ...(more ? { domain: 'd', duplicate: true } : {}) });
+          expect(acknowledgedSequence(bytes(ack))).toBe(seq);
+        },
+      ),
+    );
+  });
+
+  it('is not seen in anything else', () => {
+    for (const text of [
+      '',
+      '{"stream":"',
+      '{"stream":"S"}',
+      '{"stream":"S","seq":0}',
+      '{"stream":"S","seq":}',
+      '{"seq":7,"stream":"S"}',
+      '{"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 5"},"stream":"S","seq":0}',
+    ]) {
+      expect({ text, sequence: acknowledgedSequence(bytes(text)) }).toEqual({ text, sequence: undefined });
+    }
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), (noise) => void acknowledgedSequence(noise)));
+  });
+});
+
+describe('a server', () => {
+  it('is new enough from its minimum version on', () => {
+    expect(
+      ['2.10.27', '2.10.28', '2.11.0', '3.0.0', '2.12.0-RC.1'].map((version) => atLeast(version, NATS_VERSION_MIN)),
+    ).toEqual(Array.from({ length: 5 }, () => true));
+    expect(['2.10.26', '2.9.99', '1.99.99', '', 'newest'].map((version) => atLeast(version, NATS_VERSION_MIN))).toEqual(
+      Array.from({ length: 5 }, () => false),
+    );
+  });
+
+  it('that is too old is refused in one line', async () => {
+    const old = createServer((socket) => {
+      const info = {
+        server_id: 'OLD',
+        server_name: 'old',
+        version: '2.9.10',
+        go: 'go',
+        host: 'h',
+        port: 1,
+        max_payload: 1024,
+        proto: 1,
+        client_id: 1,
+      };
+      socket.write(`INFO ${JSON.stringify({ ...info, headers: true })}\r\n`);
+      socket.on('data', (data) => {
+        if (data.includes('PING')) socket.write('PONG\r\n');
+      });
+      socket.on('error', () => undefined);
+    }).listen(0, '127.0.0.1');
+    await once(old, 'listening');
+    const url = `nats://127.0.0.1:${(old.address() as AddressInfo).port}`;
+    const refusal = await refusalOf(url);
+    expect(refusal).toBe(`nats-server at ${url} is 2.9.10; ${NATS_VERSION_MIN} or newer is needed`);
+    old.close();
+  });
+
+  it('that is absent is named in one line', async () => {
+    const closed = createServer().listen(0, '127.0.0.1');
+    await once(closed, 'listening');
+    const url = `nats://127.0.0.1:${(closed.address() as AddressInfo).port}`;
+    closed.close();
+    await once(closed, 'close');
+    expect(await refusalOf(url)).toBe(`no nats-server at ${url}: connection refused`);
+  });
+
+  it('is named without the credentials of its URL', () => {
+    expect(urlsOf(access('nats://joe:pass@host:4222'))).toBe('nats://host:4222');
+  });
+
+  async function refusalOf(url: string): Promise<string> {
+    const error: unknown = await dial(access(url), 'commands').catch((cause: unknown) => cause);
+    expect(error).toBeInstanceOf(BrokerUnusableError);
+    return (error as Error).message;
+  }
+});
+
+describe('a subject', () => {
+  it.each([
+    ['a.b', 'a.b', true],
+    ['a.b', 'a.b.c', false],
+    ['a.*', 'a.b', true],
+    ['a.*', 'a.b.c', false],
+    ['a.*', 'a', false],
+    ['*.b', 'a.b', true],
+    ['a.>', 'a.b.c', true],
+    ['a.>', 'a', false],
+    ['>', 'a', true],
+    ['a.*.c', 'a.b.c', true],
+    ['a.*.c', 'a.b.d', false],
+    ['a.b', 'a.', false],
+  ])('%s filters %s: %s', (filter, subject, matches) => {
+    expect(subjectMatches(filter, subject)).toBe(matches);
+  });
+});
