@@ -18,6 +18,7 @@ export interface GatewayLimits {
   readonly presenceSubscriptionsPerSessionMax: number;
   readonly presenceIdleMs: number;
   readonly presenceAnnounceMs: number;
+  readonly leavesRememberedMax: number;
   readonly earlyAckMs: number;
   readonly gapHoldEventsMax: number;
   readonly gapHoldBytesMax: number;

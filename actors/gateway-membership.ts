@@ -18,7 +18,7 @@ import { stopFollowing, startFollowing } from './gateway-resume.ts';
 import { endSession, greet } from './gateway-session.ts';
 import { markDirty } from './gateway-slots.ts';
 import { slotFor, type Ask, type Stream, type Turn, type User } from './gateway-state.ts';
-import { beginStream, dropStream, noteTail, obtainStream } from './gateway-stream.ts';
+import { beginStream, dropIfUnused, noteTail, obtainStream } from './gateway-stream.ts';
 
 export function obtainUser(turn: Turn, id: UserId, team: TeamId): User {
   const { state } = turn;
@@ -35,6 +35,7 @@ export function obtainUser(turn: Turn, id: UserId, team: TeamId): User {
     sessions: [],
     streams: [],
     asks: undefined,
+    leaves: undefined,
     announcedIdle: false,
     emptySinceMs: undefined,
   };
@@ -97,31 +98,38 @@ export function revalidate(turn: Turn, stream: Stream): void {
 export function answerAsks(turn: Turn, asks: readonly Ask[], admissions: readonly Admission[]): Ask[] {
   const answers = new Map(admissions.map((admission) => [`${admission.user} ${admission.stream}`, admission]));
   const again: Ask[] = [];
+  const begun = new Set<Stream>();
   for (const ask of asks) {
     if (ask.withdrawn) continue;
     const admission = answers.get(`${ask.user.id} ${ask.stream.id}`);
-    if (admission === undefined || (!admission.admitted && admission.retryable)) again.push(ask);
-    else answered(turn, ask, admission);
+    const isFinal = admission !== undefined && (admission.admitted || !(admission.retryable || ask.repeat));
+    ask.repeat = false;
+    if (!isFinal) {
+      again.push(ask);
+      continue;
+    }
+    if (admission.admitted && ask.stream.last < 0) {
+      ask.stream.last = admission.seq;
+      begun.add(ask.stream);
+    }
+    answered(turn, ask, admission);
   }
+  // Only now, so that what was held reaches everyone who was admitted with this answer.
+  for (const stream of begun) beginStream(turn, stream);
+  for (const { user } of asks) openIfComplete(turn, user);
   return again;
 }
 
 function answered(turn: Turn, ask: Ask, admission: Admission): void {
   const { user, stream } = ask;
-  const admitted = admission.admitted && admission.seq >= ask.leftAt;
-  const begins = admission.admitted && stream.last < 0;
   const has = user.streams.includes(stream);
-  if (begins) stream.last = admission.seq;
-  if (admitted && !has) addStream(turn, user, stream, ask.from);
+  if (admission.admitted && admission.seq >= ask.leftAt && !has) addStream(turn, user, stream, ask.from);
   else if (!admission.admitted && has) removeStream(turn, user, stream);
   finish(turn, ask);
-  if (begins) beginStream(turn, stream);
-  else if (admission.admitted) noteTail(turn, stream, admission.seq);
-  if (user.phase.kind === 'opening' && stream.id === user.id) {
-    if (!admission.admitted) return refuseUser(turn, user);
-    user.phase.admittedAt = admission.seq;
-  }
-  openIfComplete(turn, user);
+  if (admission.admitted) noteTail(turn, stream, admission.seq);
+  if (user.phase.kind !== 'opening' || stream.id !== user.id) return;
+  if (admission.admitted) user.phase.admittedAt = admission.seq;
+  else refuseUser(turn, user);
 }
 
 function refuseUser(turn: Turn, user: User): void {
@@ -144,13 +152,22 @@ function openIfComplete(turn: Turn, user: User): void {
 
 /** Asks the stream's owner to admit the user, unless that is done or under way. */
 function request(turn: Turn, user: User, id: StreamId, from?: number): void {
-  if (user.asks?.has(id) === true || user.streams.some((stream) => stream.id === id)) return;
-  enqueue(turn, user, obtainStream(turn, id), from);
+  const ask = user.asks?.get(id);
+  const has = user.streams.find((stream) => stream.id === id);
+  const isNews = from !== undefined && from > (user.leaves?.get(id) ?? 0);
+  if (ask !== undefined) {
+    ask.repeat = true;
+    // The first join after what its sessions have seen.
+    if (isNews && (ask.from === undefined || from < ask.from)) ask.from = from;
+  }
+  // The user may be about to leave here and join again at `from`: the stream must be followed that far.
+  if (has !== undefined && isNews) noteTail(turn, has, from);
+  if (ask === undefined && has === undefined) enqueue(turn, user, obtainStream(turn, id), isNews ? from : undefined);
 }
 
 function enqueue(turn: Turn, user: User, stream: Stream, from: number | undefined): void {
   stream.askCount += 1;
-  const ask: Ask = { user, stream, from, leftAt: 0, withdrawn: false };
+  const ask: Ask = { user, stream, from, leftAt: 0, repeat: false, withdrawn: false };
   user.asks ??= new Map();
   user.asks.set(stream.id, ask);
   stream.slot.asks.push(ask);
@@ -201,8 +218,19 @@ export function left(turn: Turn, stream: Stream, effect: Effect): void {
     const ask = user.asks?.get(stream.id);
     if (ask !== undefined) ask.leftAt = stream.last;
     removeStream(turn, user, stream);
+    rememberLeave(turn, user, stream);
+    // More of the stream is known to exist, and may hold another join: the stream is kept until the owner has answered.
+    if (stream.tail > stream.last) request(turn, user, stream.id);
   }
   dropIfUnused(turn, stream);
+}
+
+function rememberLeave({ state }: Turn, user: User, stream: Stream): void {
+  const leaves = (user.leaves ??= new Map());
+  leaves.delete(stream.id);
+  leaves.set(stream.id, stream.last);
+  const [oldest] = leaves.keys();
+  if (leaves.size > state.limits.leavesRememberedMax && oldest !== undefined) leaves.delete(oldest);
 }
 
 function removeStream(turn: Turn, user: User, stream: Stream): void {
@@ -211,8 +239,4 @@ function removeStream(turn: Turn, user: User, stream: Stream): void {
   user.streams.splice(at, 1);
   stream.userCount -= 1;
   for (const session of user.sessions) stopFollowing(turn, session, stream);
-}
-
-function dropIfUnused(turn: Turn, stream: Stream): void {
-  if (stream.userCount === 0 && stream.askCount === 0) dropStream(turn, stream);
 }

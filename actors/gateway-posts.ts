@@ -109,7 +109,8 @@ export function acknowledgeEvent(
 ): Acknowledged | undefined {
   const session = turn.state.sessions.get(origin.session);
   const post = find(session, stream.id as ChannelId, origin.post);
-  if (session === undefined || post === undefined) return undefined;
+  // Before its admission the session has no place in the stream; the reply waits for it to have one.
+  if (session === undefined || post === undefined || !session.user.streams.includes(stream)) return undefined;
   const frame = postAckFrame(post.id, tsOf(event), post.command.draft.text, seq);
   const waits = isBehind(stream, session);
   const inner: Turn = { ...turn, out: [] };

@@ -23,7 +23,7 @@ import type { StreamId } from '../protocol/ids.ts';
 import { acknowledgeRead, flushAcks, type Acknowledged } from './gateway-posts.ts';
 import { endSession } from './gateway-session.ts';
 import type { Session, SessionPhase, Stream, Turn, Waiter } from './gateway-state.ts';
-import { noteTail } from './gateway-stream.ts';
+import { dropIfUnused, noteTail } from './gateway-stream.ts';
 
 type ResumeFrame = Extract<ClientFrame, { kind: 'resume' }>;
 type Page = CommandOutcome<StreamResult<'events'>>;
@@ -71,6 +71,12 @@ export function startFollowing(turn: Turn, session: Session, stream: Stream, pos
 }
 
 function catchUp(turn: Turn, session: Session, stream: Stream, position: number): void {
+  const before = waiterOf(stream, session);
+  if (before !== undefined) {
+    // It left and joined again before it had read up to its leave: the rest of that is given up, and said.
+    send(turn, session, [resyncOf(stream.id, before.position)]);
+    endWaiter(turn, before);
+  }
   if (position === stream.last) {
     turn.out.push({ kind: 'subscribe', session: session.number, topic: stream.id });
     return;
@@ -78,10 +84,11 @@ function catchUp(turn: Turn, session: Session, stream: Stream, position: number)
   const ahead = position > stream.last ? position : 0;
   const waiter: Waiter = {
     ...{ session, stream, position, target: stream.last, ahead, failures: 0 },
-    ...{ queue: [], queueBytes: 0, overflowed: false },
+    ...{ queue: [], queueBytes: 0, overflowed: false, left: false },
   };
   if (ahead > 0) aimAtCursor(waiter);
   (stream.waiters ??= []).push(waiter);
+  (session.waiters ??= []).push(waiter);
   if (session.phase.kind === 'resuming') session.phase.behind += 1;
   advance(turn, waiter);
 }
@@ -101,8 +108,12 @@ function advance(turn: Turn, waiter: Waiter): void {
   // The client is ahead of this gateway: what comes up to its cursor is not for it.
   if (stream.last < waiter.ahead) return;
   send(turn, session, waiter.queue);
-  turn.out.push({ kind: 'subscribe', session: session.number, topic: stream.id });
+  if (!waiter.left) turn.out.push({ kind: 'subscribe', session: session.number, topic: stream.id });
   endWaiter(turn, waiter);
+}
+
+function waiterOf(stream: Stream, session: Session): Waiter | undefined {
+  return stream.waiters?.find((waiter) => waiter.session === session);
 }
 
 /** R5: whether the event at the cursor is there. */
@@ -125,8 +136,9 @@ function skip(turn: Turn, waiter: Waiter, to: number): void {
 /** One page, as the owner read it. */
 export function pageRead(turn: Turn, number: number, id: StreamId, page: Page): void {
   const session = turn.state.sessions.get(number);
-  const waiter = turn.state.streams.get(id)?.waiters?.find((one) => one.session === session);
-  if (session === undefined || waiter === undefined) return;
+  const stream = turn.state.streams.get(id);
+  const waiter = session === undefined || stream === undefined ? undefined : waiterOf(stream, session);
+  if (waiter === undefined) return;
   if (!page.ok) return pageFailed(turn, waiter, page.failure.kind === 'rejected');
   waiter.failures = 0;
   const events = page.result.gone ? [] : wanted(page.result.events, waiter);
@@ -181,7 +193,7 @@ export function feedWaiters(turn: Turn, stream: Stream, frame: Uint8Array, acked
   const { limits } = turn.state;
   let copy: Uint8Array | undefined;
   for (const waiter of stream.waiters ?? []) {
-    if (waiter.overflowed || stream.last <= waiter.ahead) continue;
+    if (waiter.overflowed || waiter.left || stream.last <= waiter.ahead) continue;
     const own = acked !== undefined && waiter.session.number === acked.session;
     waiter.queue.push(own ? acked.frame : (copy ??= Buffer.from(frame)));
     waiter.queueBytes += frame.length;
@@ -200,33 +212,41 @@ export function meetWaiters(turn: Turn, stream: Stream): void {
   }
 }
 
-/** The user left the stream, at its place in it. */
+/** The user left the stream, at its place in it; a session that catches up still gets what came before. */
 export function stopFollowing(turn: Turn, session: Session, stream: Stream): void {
-  const waiter = stream.waiters?.find((one) => one.session === session);
-  if (waiter !== undefined) return endWaiter(turn, waiter);
+  const waiter = waiterOf(stream, session);
+  if (waiter !== undefined) return leaveWaiter(waiter);
   if (session.phase.kind === 'awaiting-resume') session.phase.from.delete(stream.id);
   else if (session.phase.kind !== 'setting-up') {
     turn.out.push({ kind: 'unsubscribe', session: session.number, topic: stream.id });
   }
 }
 
-export function stopAllFollowing(turn: Turn, stream: Stream): void {
-  for (const waiter of [...(stream.waiters ?? [])]) endWaiter(turn, waiter);
+function leaveWaiter(waiter: Waiter): void {
+  waiter.left = true;
+  if (waiter.overflowed) aimAtTail(waiter);
 }
 
-/** The session is over: its sockets' subscriptions end by themselves. */
-export function forgetWaiters(session: Session): void {
-  for (const stream of session.user.streams) {
-    if (stream.waiters === undefined) continue;
-    const rest = stream.waiters.filter((waiter) => waiter.session !== session);
-    stream.waiters = rest.length === 0 ? undefined : rest;
-  }
+/** The session is over: its socket's subscriptions end by themselves. */
+export function forgetWaiters(turn: Turn, session: Session): void {
+  for (const waiter of [...(session.waiters ?? [])]) removeWaiter(turn, waiter);
+}
+
+function removeWaiter(turn: Turn, waiter: Waiter): void {
+  const { session, stream } = waiter;
+  stream.waiters = without(stream.waiters, waiter);
+  session.waiters = without(session.waiters, waiter);
+  dropIfUnused(turn, stream);
+}
+
+function without(waiters: Waiter[] | undefined, waiter: Waiter): Waiter[] | undefined {
+  const rest = waiters?.filter((one) => one !== waiter) ?? [];
+  return rest.length === 0 ? undefined : rest;
 }
 
 function endWaiter(turn: Turn, waiter: Waiter): void {
   const { session, stream } = waiter;
-  const rest = stream.waiters?.filter((one) => one !== waiter) ?? [];
-  stream.waiters = rest.length === 0 ? undefined : rest;
+  removeWaiter(turn, waiter);
   if (stream.acks !== undefined) flushAcks(turn, stream);
   if (session.phase.kind !== 'resuming') return;
   session.phase.behind -= 1;

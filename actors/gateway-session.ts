@@ -39,6 +39,7 @@ export function openSession(turn: Turn, number: number, claims: SessionClaims): 
     postCount: 0,
     posts: undefined,
     presence: undefined,
+    waiters: undefined,
   };
   state.sessions.set(number, session);
   state.unready.add(session);
@@ -92,7 +93,7 @@ function forgetSession(turn: Turn, session: Session): boolean {
   const { user } = session;
   state.unready.delete(session);
   user.sessions.splice(user.sessions.indexOf(session), 1);
-  forgetWaiters(session);
+  forgetWaiters(turn, session);
   endPresence(turn, session);
   requestAnnouncement(turn, user);
   if (user.sessions.length === 0) {

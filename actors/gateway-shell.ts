@@ -34,7 +34,8 @@ export interface SocketPort {
 
 /** A sender whose replies come in the gateway's batches. */
 export interface GatewaySender extends CommandSender {
-  resolve(reply: Reply): void;
+  /** `by`: the worker in whose batch it came. */
+  resolve(reply: Reply, by: Incarnation): void;
 }
 
 export interface GatewayShellOptions {
@@ -112,7 +113,7 @@ export class GatewayShell {
     // Frames are views into the bytes; a batch that has to wait its turn needs bytes of its own.
     const batch = this.#decode(this.#running ? Buffer.from(bytes) : bytes);
     if (batch === undefined) return;
-    for (const entry of batch.entries) if (entry.kind === 'reply') this.#options.sender.resolve(entry.reply);
+    for (const entry of batch.entries) if (entry.kind === 'reply') this.#options.sender.resolve(entry.reply, batch.worker);
     this.post({ kind: 'batch', batch });
   }
 

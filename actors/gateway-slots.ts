@@ -28,6 +28,8 @@ export function requestCheck(turn: Turn, stream: Stream): void {
 /** A new owner, or batches lost: say again what this gateway wants of the slot, and where it stands. */
 export function renewSlot(turn: Turn, slot: Slot): void {
   slot.checkAll = true;
+  // An admission under way may have been decided before, by another owner, or its first events may be among the lost.
+  slot.renewed = slot.asking !== undefined;
   slot.announcements = [...slot.users];
   slot.toWatch = [...slot.watches];
   markDirty(turn, slot);
@@ -136,6 +138,8 @@ function asksAnswered(turn: Turn, slot: Slot, answer: SlotAnswer): void {
   const result = asSlotResult('admit', answer);
   const again: Ask[] = answerAsks(turn, asks, result?.admissions ?? []);
   slot.asks.push(...again);
+  if (slot.renewed) slot.checkAll = true;
+  slot.renewed = false;
   settle(turn, slot, again.length === 0);
 }
 

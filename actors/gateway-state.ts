@@ -30,6 +30,8 @@ export interface Session {
   /** Per channel, in order; the first of each is in flight. Undefined: none. */
   posts: Map<ChannelId, Post[]> | undefined;
   presence: PresenceInterest | undefined;
+  /** What it is catching up on. */
+  waiters: Waiter[] | undefined;
 }
 
 export type SessionPhase =
@@ -62,6 +64,8 @@ export interface User {
   readonly sessions: Session[];
   readonly streams: Stream[];
   asks: Map<StreamId, Ask> | undefined;
+  /** Where it left streams that it had: news of a join before that is old. The oldest are forgotten. */
+  leaves: Map<StreamId, number> | undefined;
   /** What was last announced of it. */
   announcedIdle: boolean;
   /** When the last session went; undefined while there is one. */
@@ -78,9 +82,11 @@ export interface Ask {
   readonly user: User;
   readonly stream: Stream;
   /** Where the user joined, when known: sessions start there rather than where the admission stands. */
-  readonly from: number | undefined;
+  from: number | undefined;
   /** A leave was seen at this seq while the request was under way. */
   leftAt: number;
+  /** Another reason to ask came meanwhile: a refusal may be older than that. */
+  repeat: boolean;
   withdrawn: boolean;
 }
 
@@ -106,9 +112,16 @@ export interface Stream {
   askCount: number;
   waiters: Waiter[] | undefined;
   /** Acknowledgements that wait for their place in the stream. */
-  acks:
-    | { readonly seq: number; readonly session: Session; readonly post: Post; readonly frame: Uint8Array }[]
-    | undefined;
+  acks: Ack[] | undefined;
+}
+
+/** An acknowledgement that waits for its place in the stream. */
+export interface Ack {
+  readonly seq: number;
+  readonly session: Session;
+  readonly post: Post;
+  readonly frame: Uint8Array;
+  readonly sinceMs: number;
 }
 
 /** A session that catches up on a stream: pages up to `target`, and what is live since then behind them. */
@@ -122,6 +135,8 @@ export interface Waiter {
   queue: Uint8Array[];
   queueBytes: number;
   overflowed: boolean;
+  /** The user left the stream meanwhile: what was before that is still due, nothing after. */
+  left: boolean;
   failures: number;
 }
 
@@ -140,6 +155,8 @@ export interface Slot {
   readonly watches: Set<Watch>;
   asks: Ask[];
   asking: readonly Ask[] | undefined;
+  /** While `asking` was under way, the slot was renewed. */
+  renewed: boolean;
   checkAll: boolean;
   checks: Stream[];
   checking: number;
@@ -255,6 +272,7 @@ function newSlot(number: number, { state, nowMs }: Turn): Slot {
     watches: new Set(),
     asks: [],
     asking: undefined,
+    renewed: false,
     checkAll: false,
     checks: [],
     checking: 0,

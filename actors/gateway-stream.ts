@@ -15,7 +15,7 @@ import { parseOriginId, type Incarnation, type StreamId } from '../protocol/ids.
 import { joined, left, revalidate } from './gateway-membership.ts';
 import { acknowledgeEvent, flushAcks } from './gateway-posts.ts';
 import { presenceChanged } from './gateway-presence.ts';
-import { feedWaiters, meetWaiters, stopAllFollowing } from './gateway-resume.ts';
+import { feedWaiters, meetWaiters } from './gateway-resume.ts';
 import { markDirty, renewSlot, requestCheck } from './gateway-slots.ts';
 import { slotFor, type HeldEvent, type Stream, type Turn } from './gateway-state.ts';
 
@@ -256,13 +256,13 @@ export function obtainStream(turn: Turn, id: StreamId): Stream {
   return stream;
 }
 
-/** Nobody here wants it any more. */
-export function dropStream(turn: Turn, stream: Stream): void {
+/** Forgets the stream when nobody here has it, asks for it or still reads up to a leave. */
+export function dropIfUnused(turn: Turn, stream: Stream): void {
+  if (stream.userCount > 0 || stream.askCount > 0 || stream.waiters !== undefined) return;
   if (turn.state.streams.get(stream.id) !== stream) return;
   turn.state.streams.delete(stream.id);
   stream.slot.streams.delete(stream);
   endGap(turn, stream);
-  stopAllFollowing(turn, stream);
   stream.last = Number.MAX_SAFE_INTEGER;
   if (stream.acks !== undefined) flushAcks(turn, stream);
   stream.slot.toForget.push(stream.id);

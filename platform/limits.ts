@@ -213,6 +213,10 @@ export const limits = {
   sessionFramesPerSecondMax: 50,
   sessionFramesBurstMax: 500,
   sessionFramesFloodMax: 1_000,
+  /** Leaves that a gateway remembers of one connected user. Beyond: the oldest are forgotten. */
+  leavesRememberedMax: 1_000,
+  /** Wait of an ack for its sender's admission to the channel. Beyond: sent at once. */
+  earlyAckMs: 5_000,
   /** A gap is asked for again after this. */
   gapAskAgainMs: 1_000,
   /** A user's subscriptions outlive its last session by this, so that a reconnect finds them. */
@@ -314,6 +318,9 @@ export const limits = {
   kvTimeoutMs: 2_000,
   /** Wait before a watch that ended is set up again. */
   kvWatchRetryMs: 250,
+  /** Time for `belfry init` to make the streams: a cluster that has just started has no leader yet. Beyond: one line. */
+  provisionMs: 15_000,
+  provisionRetryMs: 250,
   /** Wait for what was published to leave when a broker closes. Beyond: it is lost, as at a crash. */
   brokerCloseFlushMs: 1_000,
 
