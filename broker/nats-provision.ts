@@ -8,6 +8,7 @@
  */
 import {
   DiscardPolicy,
+  jetstream,
   JetStreamApiError,
   type JetStreamManager,
   jetstreamManager,
@@ -16,34 +17,67 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
-import type { NatsConnection } from '@nats-io/transport-node';
+import { type NatsConnection, RequestError, TimeoutError } from '@nats-io/transport-node';
+import { type Clock, systemClock } from '../platform/clock.ts';
+import { limits } from '../platform/limits.ts';
 import { BrokerUnusableError } from './broker.ts';
 import { checkLayout, type ClusterLayout, writeLayout } from './layout.ts';
-import { connectNats } from './nats-broker.ts';
-import { dial, type NatsAccess, urlsOf } from './nats-dial.ts';
+import { dial, type NatsAccess, serverOf, urlsOf } from './nats-dial.ts';
+import { NatsKeyValue } from './nats-key-value.ts';
+import { NatsLink } from './nats-link.ts';
 import { BUCKET_CLUSTER, BUCKET_DIRECTORY, BUCKET_TOKENS, SNAPSHOT_STREAM, subjects } from './subjects.ts';
 
 const STREAM_NAME_IN_USE = 10058;
+/** A cluster that has just started: no leader yet, or not all of its servers. */
+const NOT_READY_YET: readonly number[] = [10005, 10008, 10009];
 
 /** With the admin user's access. @throws BrokerUnusableError in one line. */
-export async function provisionNats(access: NatsAccess, layout: ClusterLayout): Promise<void> {
+export async function provisionNats(
+  access: NatsAccess,
+  layout: ClusterLayout,
+  clock: Clock = systemClock,
+): Promise<void> {
   checkLayout(layout);
   const connection = await dial(access, 'provision');
   try {
-    await makeStreams(connection, layout);
-    await makeBuckets(connection, layout);
+    if (serverOf(connection).jetstream !== true) throw new Error('it runs without JetStream');
+    await makeAll(connection, layout, clock);
   } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : 'no reason given';
-    throw new BrokerUnusableError(`nats-server at ${urlsOf(access)} could not be initialised: ${detail}`, { cause });
+    throw refusalOf(access, cause);
   } finally {
     await connection.close();
   }
-  const broker = await connectNats({ ...access, records: false });
-  try {
-    await writeLayout(broker.kv(BUCKET_CLUSTER), layout);
-  } finally {
-    await broker.close();
+}
+
+async function makeAll(connection: NatsConnection, layout: ClusterLayout, clock: Clock): Promise<void> {
+  const link = new NatsLink('provision', connection, () => undefined);
+  const payloadBytesMax = serverOf(connection).max_payload;
+  const cluster = new NatsKeyValue({ link, jetstream: jetstream(connection), clock, payloadBytesMax }, BUCKET_CLUSTER);
+  const deadlineMs = clock.monotonicMs() + limits.provisionMs;
+  for (;;) {
+    try {
+      await makeStreams(connection, layout);
+      await makeBuckets(connection, layout);
+      return await writeLayout(cluster, layout);
+    } catch (error) {
+      if (!isTransient(error) || clock.monotonicMs() >= deadlineMs) throw error;
+      await clock.sleep(limits.provisionRetryMs);
+    }
   }
+}
+
+/** True where the same call may succeed a moment later. */
+function isTransient(error: unknown): boolean {
+  const cause = error instanceof BrokerUnusableError ? error.cause : error;
+  if (cause instanceof JetStreamApiError) return NOT_READY_YET.includes(cause.code);
+  if (cause instanceof Error && cause.cause instanceof RequestError) return cause.cause.isNoResponders();
+  return cause instanceof TimeoutError;
+}
+
+function refusalOf(access: NatsAccess, cause: unknown): BrokerUnusableError {
+  if (cause instanceof BrokerUnusableError) return cause;
+  const detail = cause instanceof Error ? cause.message : 'no reason given';
+  return new BrokerUnusableError(`nats-server at ${urlsOf(access)} could not be initialised: ${detail}`, { cause });
 }
 
 async function makeStreams(connection: NatsConnection, layout: ClusterLayout): Promise<void> {
