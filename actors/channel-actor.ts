@@ -12,54 +12,33 @@
  *     again, dedupe included (G3).
  * C5  After `fenced` or `abandoned` the state is dropped: it holds what may not be in the log.
  */
-import type { AppendLog } from '../broker/append-log.ts';
+import type { AppendLog, AppendOutcome } from '../broker/append-log.ts';
 import { assert, defined } from '../platform/assert.ts';
 import { limits } from '../platform/limits.ts';
-import type { StreamCommand } from '../protocol/commands.ts';
 import { rejected, retryable, unknownFate, type Failure } from '../protocol/errors.ts';
 import type { DurableEvent } from '../protocol/events.ts';
-import { eventFrameBytes, typingFrame } from '../protocol/frames.ts';
-import type { UserId } from '../protocol/ids.ts';
+import { eventFrameBytes } from '../protocol/frames.ts';
 import { hydrate, type Hydrated, type Hydration } from './activation.ts';
 import type { Activation, Behaviour, TurnEnd } from './actor-cell.ts';
 import type { Ticket } from './answers.ts';
-import { apply, type StreamState } from './channel-state.ts';
+import { apply } from './channel-state.ts';
 import { isNobody } from './interest.ts';
 import type { Mailbox } from './mailbox.ts';
 import { MembershipOutbox } from './membership-outbox.ts';
-import { notesOf, usersOf } from './membership-notes.ts';
+import { notesOf } from './membership-notes.ts';
 import { Publisher } from './publisher.ts';
-import { decideStream, postResult, refuseSubscriber, resultOf, type Step } from './stream-decide.ts';
-import type { StreamReads } from './stream-reads.ts';
+import { decideStream, resultOf, type Step } from './stream-decide.ts';
 import { SnapshotWriter } from './snapshot-writer.ts';
-import { TypingThrottle } from './typing-throttle.ts';
+import { refuse, TurnAnswers, type ActorMessage, type Item } from './turn-answers.ts';
 import { deadline, type StreamHome } from './worker-context.ts';
 
-export type ActorMessage =
-  | { readonly kind: 'command'; readonly command: StreamCommand; readonly ticket: Ticket }
-  /** May the user subscribe? Undefined: yes. */
-  | { readonly kind: 'admit'; readonly user: UserId; readonly done: (failure: Failure | undefined) => void }
-  /** The committed state; undefined when it is not to be had. */
-  | { readonly kind: 'look'; readonly done: (state: StreamState | undefined) => void };
-
-/** A message of the turn, what was decided, and the seq of its first event. */
-interface Item {
-  readonly message: ActorMessage;
-  readonly step: Step | undefined;
-  readonly seq: number;
-  readonly events: readonly DurableEvent[];
-  readonly result: unknown;
-}
-
 const NO_EVENTS: readonly DurableEvent[] = [];
-const REPLY_BYTES = 256;
 
 export class ChannelActor implements Behaviour<ActorMessage> {
   readonly #home: StreamHome;
-  readonly #reads: StreamReads;
   readonly #publisher: Publisher;
   readonly #notes: MembershipOutbox;
-  readonly #typing: TypingThrottle;
+  readonly #answers: TurnAnswers;
   readonly #snapshots: SnapshotWriter;
   #hydrated: Hydrated | undefined;
   #messages: ActorMessage[] = [];
@@ -69,9 +48,7 @@ export class ChannelActor implements Behaviour<ActorMessage> {
   constructor(home: StreamHome) {
     this.#home = home;
     const { context, entry } = home;
-    this.#reads = home.reads;
     this.#publisher = new Publisher(context, entry);
-    this.#typing = new TypingThrottle(context.clock);
     this.#snapshots = new SnapshotWriter(home);
     this.#notes = new MembershipOutbox({
       sender: context.sender,
@@ -79,6 +56,7 @@ export class ChannelActor implements Behaviour<ActorMessage> {
       logger: context.logger,
       meta: () => (this.#hydrated?.state.kind === 'conversation' ? this.#hydrated.state.meta : undefined),
     });
+    this.#answers = new TurnAnswers(home, this.#publisher, this.#notes, () => this.#ready());
   }
 
   /** Nothing was ever written to the stream: not worth an actor. */
@@ -163,7 +141,7 @@ export class ChannelActor implements Behaviour<ActorMessage> {
     const { entry } = this.#home;
     if (entry.seq < 0 || entry.seq >= seq || isNobody(entry.interest)) return [];
     const query = { after: entry.seq, upTo: seq, limit: limits.logPageEventsMax };
-    const read = await this.#reads.events(entry.stream, log.position, query);
+    const read = await this.#home.reads.events(entry.stream, log.position, query);
     return read.ok ? read.value.events : undefined;
   }
 
@@ -217,11 +195,9 @@ export class ChannelActor implements Behaviour<ActorMessage> {
   }
 
   async #commit(): Promise<TurnEnd> {
-    const { context, epoch, signal } = this.#home;
+    const { context } = this.#home;
     for (let attempt = 0; attempt < limits.foreignRetriesMax && this.#home.serving(); attempt += 1) {
-      const startedMs = context.clock.monotonicMs();
-      const outcome = await this.#ready().log.append(this.#events, epoch, signal);
-      context.appendTimer.observe(context.clock.monotonicMs() - startedMs);
+      const outcome = await this.#append();
       switch (outcome.kind) {
         case 'committed':
           return this.#committed(outcome.placed.bytes, outcome.fencedBy);
@@ -244,6 +220,17 @@ export class ChannelActor implements Behaviour<ActorMessage> {
       }
     }
     return this.#refuseTurn(retryable('log keeps moving'));
+  }
+
+  async #append(): Promise<AppendOutcome> {
+    const { context, epoch, signal } = this.#home;
+    const wait = context.appends.enter();
+    if (wait !== undefined) await wait;
+    const startedMs = context.clock.monotonicMs();
+    const outcome = await this.#ready().log.append(this.#events, epoch, signal);
+    context.appends.leave();
+    context.appendTimer.observe(context.clock.monotonicMs() - startedMs);
+    return outcome;
   }
 
   #committed(bytes: number, fencedBy: number | undefined): TurnEnd {
@@ -276,7 +263,7 @@ export class ChannelActor implements Behaviour<ActorMessage> {
   #finish(): void {
     for (const item of this.#items) {
       for (const [i, event] of item.events.entries()) this.#publish(item.seq + i, event, item.message);
-      this.#answer(item);
+      this.#answers.answer(item);
     }
     this.#messages = [];
     this.#items = [];
@@ -292,106 +279,7 @@ export class ChannelActor implements Behaviour<ActorMessage> {
     }
   }
 
-  #answer(item: Item): void {
-    const { message, step } = item;
-    if (message.kind === 'admit') return message.done(refuseSubscriber(this.#ready().state, message.user));
-    if (message.kind === 'look') return message.done(this.#ready().state);
-    const { ticket, command } = message;
-    const { answers } = this.#home.context;
-    switch (step?.kind) {
-      case 'commit':
-      case 'already':
-      case 'duplicate':
-        return this.#answerSettled(item, command, step, ticket);
-      case 'answer':
-        return answers.result(ticket, step.result, step.bytes);
-      case 'refused':
-        return answers.failure(ticket, step.failure);
-      case 'history':
-        return this.#answerHistory(ticket, step.command);
-      case 'typing':
-        this.#tellTyping(step.command);
-        return answers.result(ticket, {}, REPLY_BYTES);
-      case 'presence':
-        return this.#answerPresence(ticket);
-      case undefined:
-        return;
-      default:
-        step satisfies never;
-    }
-  }
-
-  #answerSettled(item: Item, command: StreamCommand, step: Step, ticket: Ticket): void {
-    const { answers } = this.#home.context;
-    const duplicate = step.kind === 'duplicate';
-    if (command.kind === 'post') {
-      const [event] = item.events;
-      if (event === undefined) return this.#answerRepeatedPost(ticket, item.seq);
-      return answers.result(ticket, postResult(item.seq, event, duplicate), REPLY_BYTES + ticket.bytes);
-    }
-    const users = usersOf(command);
-    const reply = () => answers.result(ticket, item.result, REPLY_BYTES + users.length * 32);
-    // A member's own list of channels is right as soon as the change is answered.
-    if (users.length === 0 || this.#home.closing()) return reply();
-    this.#notes.whenDelivered(users, this.#home.entry.seq, reply);
-  }
-
-  #answerRepeatedPost(ticket: Ticket, seq: number): void {
-    const { stream } = this.#home.entry;
-    const query = { after: seq - 1, upTo: seq, limit: 1 };
-    this.#beside(ticket, async () => {
-      const read = await this.#reads.events(stream, this.#ready().log.position, query);
-      const [message] = read.ok ? read.value.events : [];
-      if (message === undefined) return this.#home.context.answers.failure(ticket, retryable('first result not read'));
-      this.#home.context.answers.result(ticket, postResult(seq, message.event, true), REPLY_BYTES + ticket.bytes);
-    });
-  }
-
-  #answerHistory(ticket: Ticket, command: Extract<StreamCommand, { kind: 'history' }>): void {
-    const { context, entry } = this.#home;
-    const { position } = this.#ready().log;
-    this.#beside(ticket, async () => {
-      const page = await this.#reads.history(entry.stream, position, command);
-      if (page.ok) context.answers.result(ticket, page.value, limits.readAnswerBytesMax);
-      else context.answers.failure(ticket, page.failure);
-    });
-  }
-
-  /** Beside the turns, bounded over the worker. */
-  #beside(ticket: Ticket, work: () => Promise<void>): void {
-    const { answers, reads } = this.#home.context;
-    if (!reads.run(work)) answers.failure(ticket, retryable('too many reads'));
-  }
-
-  #tellTyping(command: Extract<StreamCommand, { kind: 'typing' }>): void {
-    const { user, origin, threadTs } = command;
-    if (!this.#typing.allows(user)) return;
-    const frame = Buffer.from(JSON.stringify(typingFrame(this.#home.entry.stream, user, threadTs)));
-    this.#publisher.transient(frame, origin);
-  }
-
-  #answerPresence(ticket: Ticket): void {
-    const { state } = this.#ready();
-    assert(state.kind === 'user', 'channel-actor/presence-of-a-user');
-    const presence = this.#home.presence(state.stream, state.manualAway);
-    this.#home.context.answers.result(ticket, presence, REPLY_BYTES);
-  }
-
   #ready(): Hydrated {
     return defined(this.#hydrated, 'channel-actor/hydrated');
-  }
-}
-
-/** The message gets no other answer than this. */
-export function refuse(home: Pick<StreamHome, 'context'>, message: ActorMessage, failure: Failure): void {
-  switch (message.kind) {
-    case 'command':
-      return home.context.answers.failure(message.ticket, failure);
-    case 'admit':
-      return message.done(failure);
-    case 'look':
-      return message.done(undefined);
-    default:
-      message satisfies never;
   }
 }

@@ -4,7 +4,7 @@
  * Invariants:
  * X1  Entries leave in the order in which they were added; batches are numbered 1, 2, 3 … without a hole, also while
  *     disconnected: what is lost then leaves a hole that the gateway sees.
- * X2  A batch waits for the end of the event-loop turn when little goes on, and at most `batchBusyWindowMs` when the
+ * X2  A batch waits for the end of the event-loop turn when little goes on, and at most `batchWindowMs` when the
  *     previous one left just before. It never exceeds BATCH_BYTES_MAX by more than its last entry's estimate.
  * X3  Every `batchBeatMs` without a batch, a beat repeats the last number, so that the lost last batch of a quiet
  *     worker is found too.
@@ -155,8 +155,8 @@ export class GatewayOutboxes {
     this.#scheduledAtMs = clock.monotonicMs();
     const sinceMs = this.#scheduledAtMs - this.#flushedAtMs;
     // Light load: the end of this turn. Busy: gather what comes within the window (X2).
-    if (sinceMs >= limits.batchBusyWindowMs) clock.defer(() => this.#end());
-    else clock.setTimeout(() => this.#end(), limits.batchBusyWindowMs);
+    if (sinceMs >= limits.batchWindowMs) clock.defer(() => this.#end());
+    else clock.setTimeout(() => this.#end(), limits.batchWindowMs);
   }
 
   publish(subject: string, number: number, entries: readonly BatchEntry[]): void {

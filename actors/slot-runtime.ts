@@ -22,6 +22,7 @@ import { decodeEnvelope } from '../protocol/envelopes.ts';
 import { DecodeError, rejected, retryable } from '../protocol/errors.ts';
 import type { Incarnation, TeamId, UserId } from '../protocol/ids.ts';
 import { Answers, type Ticket } from './answers.ts';
+import { AppendGate } from './append-gate.ts';
 import { CursorChecks } from './cursor-checks.ts';
 import { GatewayOutboxes } from './gateway-outbox.ts';
 import { HotTails } from './hot-tail.ts';
@@ -259,6 +260,7 @@ function makeContext(options: SlotHostOptions): WorkerContext {
     logs: { store: records, clock, makeRecordId: () => `${incarnation}.${++recordNumber}` },
     reads: new ReadGate(limits.actorReadsInFlightMax, limits.actorReadsWaitingMax, onBug),
     activations: new ReadGate(limits.activationsInFlightMax, limits.actorReadsWaitingMax, onBug),
+    appends: new AppendGate(limits.appendsInFlightMax),
     appendTimer: metrics.hops.append,
     partitions: settings.partitions,
     team: settings.team,

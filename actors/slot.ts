@@ -14,12 +14,13 @@ import { limits } from '../platform/limits.ts';
 import type { SlotGrant } from '../cluster/slot-host.ts';
 import { ActorCell } from './actor-cell.ts';
 import type { Ticket, TicketOwner } from './answers.ts';
-import { ChannelActor, refuse, type ActorMessage } from './channel-actor.ts';
+import { ChannelActor } from './channel-actor.ts';
 import type { StreamState } from './channel-state.ts';
 import { isNobody } from './interest.ts';
 import type { Passivable, Passivation } from './passivation.ts';
 import type { PresenceSlot } from './presence-actor.ts';
 import { StreamReads } from './stream-reads.ts';
+import { refuse, type ActorMessage } from './turn-answers.ts';
 import type { StreamEntry, StreamHome, WorkerContext } from './worker-context.ts';
 
 export interface SlotOptions {

@@ -135,8 +135,16 @@ export class Subscriptions {
     }
     const tail = entry.seq;
     if (cursor === tail) return;
-    if (cursor > tail || tail - cursor > limits.catchUpEventsMax) return sayResync(outbox, stream, cursor, tail);
+    if (cursor > tail) return this.#rewind(slot, stream, outbox, cursor, tail);
+    if (tail - cursor > limits.catchUpEventsMax) return sayResync(outbox, stream, cursor, tail);
     await this.#replay(slot, stream, outbox, cursor, tail);
+  }
+
+  /** The gateway has more than we: the log lost its end, or somebody else writes it and we do not own it any more. */
+  async #rewind(slot: Slot, stream: StreamId, outbox: GatewayOutbox, cursor: number, tail: number): Promise<void> {
+    const end = await this.#end(slot, stream);
+    if (slot.ended || outbox.gone || end === undefined || end.nextSeq > cursor) return;
+    sayResync(outbox, stream, cursor, tail);
   }
 
   async #replay(slot: Slot, stream: StreamId, outbox: GatewayOutbox, cursor: number, tail: number): Promise<void> {

@@ -11,6 +11,7 @@ import type { HopTimer } from '../platform/metrics.ts';
 import type { PresenceState } from '../protocol/commands.ts';
 import type { StreamId, TeamId, UserId } from '../protocol/ids.ts';
 import type { Answers } from './answers.ts';
+import type { AppendGate } from './append-gate.ts';
 import type { GatewayOutboxes } from './gateway-outbox.ts';
 import type { HotTails } from './hot-tail.ts';
 import type { InterestSet, InterestSets } from './interest.ts';
@@ -30,6 +31,7 @@ export interface WorkerContext {
   readonly sender: Pick<CommandSender, 'toStream'>;
   readonly reads: ReadGate;
   readonly activations: ReadGate;
+  readonly appends: AppendGate;
   readonly appendTimer: HopTimer;
   readonly partitions: number;
   readonly team: TeamId | undefined;

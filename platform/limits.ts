@@ -82,16 +82,14 @@ export const limits = {
   recordEventsMax: 1_000,
   /** One fan-out batch to one gateway. Beyond: the batch leaves at once and a new one is begun. */
   batchBytesMax: 512 * kib,
-  /** Longest wait of an event for others of its batch. Beyond: the batch leaves. */
-  batchWindowMs: 5,
+  /** Longest wait of an event for others of its batch, under load. Beyond: the batch leaves. */
+  batchWindowMs: 2,
   /** One snapshot shard of a channel's members. Beyond: the shard splits. */
   snapshotShardBytesMax: 64 * kib,
   /** Events between two snapshots of a channel. */
   snapshotEveryEvents: 256,
   /** Bytes of log between two snapshots of a channel. */
   snapshotEveryBytes: 64 * kib,
-  /** Messages on one materialised page of history. Beyond: a new page. */
-  logPageMessagesMax: 128,
   /** Parallel gets of one read of the log. Beyond: the rest wait their turn. */
   logReadsInFlightMax: 64,
 
@@ -119,48 +117,40 @@ export const limits = {
   appendResendMs: 500,
   /** Appends of one worker in flight, one a channel. Beyond: channels wait for a free place. */
   appendsInFlightMax: 16_384,
-  /** Ids in one block of a channel's members, the unit of look-up and of a snapshot (64 KiB at 31 characters an id). Beyond: the block splits. */
+  /** Ids in one block of a channel's members (64 KiB at 31 characters each), channels in one of a user's memberships. Beyond: it splits. */
   membersPerBlockMax: 1_900,
-  /** Channels in one block of a user's memberships. Beyond: the block splits. */
   membershipsPerBlockMax: 128,
-  /** Ids in a snapshot's head itself; with more, blocks are stored beside it. */
+  /** Ids in a snapshot's head itself. Beyond: blocks are stored beside it. */
   snapshotInlineKeysMax: 256,
-  /** Wait between two snapshots of one channel; a burst in between is in the log's tail. */
+  /** Between two snapshots of one stream, and for one write of it. Beyond: given up, the next one tries again. */
   snapshotPauseMs: 250,
-  /** Time for one write of a snapshot. Beyond: this snapshot is given up; the next one tries again. */
   snapshotWriteTimeoutMs: 5_000,
-  /** Undelivered notes in a snapshot. With more, none is written: activation finds them in the log. */
+  /** Undelivered notes in a snapshot. Beyond: none is written, activation finds them in the log. */
   snapshotNotesMax: 1_000,
   /** Actors of one worker together, about. Beyond: the least recently used ones are passivated. */
   actorBytesPerWorkerMax: 1_024 * mib,
-  /** Between two looks for idle actors. */
   passivationSweepMs: 5_000,
-  /** Times that one turn is decided again because others' records came first. Beyond: its commands are refused as retryable. */
+  /** Times that one turn is decided again because others' records came first. Beyond: refused as retryable. */
   foreignRetriesMax: 16,
   /** Users of one channel whose typing is remembered. Beyond: theirs is not told. */
   typingUsersMax: 1_000,
-  /** Activations of one worker at a time. Beyond: they wait in the order in which they came. */
+  /** Activations, and reads beside the turns, of one worker. Beyond: they wait; past the last limit, `retryable`. */
   activationsInFlightMax: 64,
-  /** Reads of history and gaps of one worker at a time. Beyond: they wait; past `logReadsWaitingMax` they are refused as retryable. */
   actorReadsInFlightMax: 64,
   actorReadsWaitingMax: 10_000,
-  /** Bytes of events in one answer to a read. Beyond: the page ends early and says that there is more. */
+  /** Bytes of events in one answer to a read. Beyond: it ends early and says that there is more. */
   readAnswerBytesMax: 384 * kib,
   /** One event as the frame that clients get. Beyond: the post is rejected, `msg_too_long`. */
   eventFrameBytesMax: 448 * kib,
-  /** Notes of a channel to its members' streams in flight. Beyond: they wait; joins of the channel wait with them. */
+  /** Notes of a channel to its members' streams: on their way, kept (beyond: joins and leaves are `retryable`), wait. */
   membershipNotesInFlightMax: 64,
-  /** Notes of a channel not yet delivered. Beyond: joins, leaves and invites are refused as retryable. */
   membershipNotesWaitingMax: 5_000,
-  /** Wait before an undelivered note is sent again. */
   membershipNoteRetryMs: 1_000,
   /** A cursor further behind than this gets `resync`. */
   catchUpEventsMax: 10_000,
-  /** Cursor checks waiting in one worker. Beyond: `resync`, which the gateway answers by reading. */
+  /** Cursor checks waiting in one worker. Beyond: `cursors` is refused as retryable. */
   cursorChecksWaitingMax: 1_000_000,
-  /** Second and later batches to a gateway within this time wait for its end together. */
-  batchBusyWindowMs: 2,
-  /** Users whose presence one worker keeps. Beyond: new ones are answered `unknown`. */
+  /** Users whose presence one worker keeps. Beyond: new ones are `unknown`. */
   presenceUsersPerWorkerMax: 1_000_000,
   /** Life of a typing event. Later ones of the same user and channel within it are dropped (at-most-once, G9). */
   typingMs: 3_000,

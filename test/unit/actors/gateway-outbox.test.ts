@@ -53,7 +53,7 @@ test('under load batches wait for each other, at most the window', () => {
   clock.advance(1);
   outbox.add(entry(3), 20);
   expect(full()).toHaveLength(1);
-  clock.advance(limits.batchBusyWindowMs - 1);
+  clock.advance(limits.batchWindowMs - 1);
   expect(full()).toHaveLength(2);
   expect(full()[1]?.batch.entries).toHaveLength(2);
 });
