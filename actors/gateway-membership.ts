@@ -68,7 +68,7 @@ export function listed(turn: Turn, id: UserId, outcome: CommandOutcome<StreamRes
     return;
   }
   if (user.phase.kind === 'opening') user.phase.listedAt = outcome.result.seq;
-  for (const { meta } of outcome.result.channels) request(turn, user, meta.id);
+  for (const { meta, channelSeq } of outcome.result.channels) request(turn, user, meta.id, channelSeq);
   openIfComplete(turn, user);
 }
 
@@ -187,7 +187,8 @@ function finish(turn: Turn, ask: Ask): void {
 function addStream(turn: Turn, user: User, stream: Stream, from?: number): void {
   user.streams.push(stream);
   stream.userCount += 1;
-  const position = from === undefined ? stream.last : Math.min(from - 1, stream.last);
+  // A stream that is behind here holds events from before the user joined: they are not for its sessions (R5).
+  const position = from === undefined ? stream.last : from - 1;
   for (const session of user.sessions) startFollowing(turn, session, stream, position);
   adoptAcks(turn, user, stream);
 }
