@@ -116,9 +116,3 @@ export class AppendLog {
     return { kind: 'committed', placed, fencedBy };
   }
 }
-
-/** True when an event of `eventBytes` still goes into a record that holds `events` of `bytes`. An empty one takes any. */
-export function fitsRecord(events: number, bytes: number, eventBytes: number): boolean {
-  if (events === 0) return true;
-  return events < limits.recordEventsMax && bytes + eventBytes <= limits.recordBytesMax;
-}

@@ -13,9 +13,7 @@ import type { DurableEvent, EventBody } from './events.ts';
 import { parseMutationId, parseStreamId, type MutationId, type TeamId, type UserId } from './ids.ts';
 
 export const RECORD_FORMAT = 1;
-/** The client library throws past the server's 1 MiB max_payload; records stay far below. */
-export const RECORD_BYTES_MAX = 256 * 1024;
-/** What a decoder accepts: one event of 40,000 characters with its blocks may pass the cut by itself. */
+/** What a decoder accepts: one event of 40,000 characters with its blocks may pass limits.recordBytesMax by itself. */
 export const RECORD_BYTES_ACCEPTED_MAX = 768 * 1024;
 
 /** Where an earlier record stands: its stream sequence, its first event's seq and timestamp (microseconds). */

@@ -3,7 +3,7 @@
  * the broker does to a message or to its acknowledgement.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AppendLog, type AppendOutcome, fitsRecord } from '../../broker/append-log.ts';
+import { AppendLog, type AppendOutcome } from '../../broker/append-log.ts';
 import type { Broker, RecordStore } from '../../broker/broker.ts';
 import { emptyLog, type LogPosition } from '../../broker/log-position.ts';
 import { type LogAddress, LogReader } from '../../broker/log-reader.ts';
@@ -269,13 +269,6 @@ describe('the writing end', () => {
     const log = writer(stuck, address());
     void log.append(post('first'), 1, never);
     await expect(log.append(post('second'), 1, never)).rejects.toThrow('append-log/one-in-flight');
-  });
-
-  it('cuts records by bytes and by events, but takes any single event', () => {
-    expect(fitsRecord(0, 0, 10 * limits.recordBytesMax)).toBe(true);
-    expect(fitsRecord(1, limits.recordBytesMax - 10, 10)).toBe(true);
-    expect(fitsRecord(1, limits.recordBytesMax - 10, 11)).toBe(false);
-    expect(fitsRecord(limits.recordEventsMax, 0, 1)).toBe(false);
   });
 });
 

@@ -53,22 +53,19 @@ export async function startNatsServer(): Promise<TestNatsServer> {
   );
   let running = await launch(folder, env, '-1');
   const { url } = running;
-  const end = async (signal: 'SIGKILL' | 'SIGTERM') => {
-    await endProcess(running.child, signal);
-  };
   return {
     url,
     users,
     env,
     pid: () => running.child.pid ?? 0,
-    kill: () => end('SIGKILL'),
+    kill: () => killed(running.child),
     freeze: () => void running.child.kill('SIGSTOP'),
     thaw: () => void running.child.kill('SIGCONT'),
     async start() {
       running = await launch(folder, env, new URL(url).port);
     },
     async stop() {
-      await end('SIGKILL');
+      await killed(running.child);
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -124,10 +121,10 @@ function tailOf(child: ChildProcess): () => string {
   return () => tail;
 }
 
-async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+async function killed(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = once(child, 'exit');
-  child.kill(signal);
+  child.kill('SIGKILL');
   await exit;
 }
 
