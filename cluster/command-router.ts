@@ -7,6 +7,8 @@
  * C2  A wheel of time slots replaces a timer per command; it turns one slot a tick, so that after a stall of ours the
  *     replies waiting in the socket are read before anything is sent again. Deadlines go by the clock.
  * C3  Commands to one slot are first sent in the order in which they were given.
+ * C4  What a slot command registers with somebody who is not the slot's owner is worth nothing: a former owner that
+ *     does not know yet that it is one still has its share of the slot's commands. Such an answer is no answer.
  */
 import type { BrokerMessage, Messaging, Subscription } from '../broker/broker.ts';
 import { requestIdOf, subjects } from '../broker/subjects.ts';
@@ -35,10 +37,14 @@ export interface CommandRouterOptions {
   readonly logger: Logger;
   /** A gateway's replies travel in its batches; it hands them to `resolve`. */
   readonly via?: GatewayRef;
+  /** Who owns a slot, as far as the table at hand says (C4). Absent: any answer counts. */
+  readonly ownerOf?: (slot: number) => Incarnation | undefined;
 }
 
 interface Pending {
   readonly id: number;
+  /** Of a slot command. */
+  readonly slot: number | undefined;
   readonly subject: string;
   readonly reply: string;
   readonly bytes: Uint8Array;
@@ -100,12 +106,19 @@ export class CommandRouter implements CommandSender {
     return this.#send(slot, envelope, options) as Promise<CommandOutcome<SlotResult<K>>>;
   }
 
-  /** A reply that came another way (an entry of a batch). One nobody waits for is ignored: it was answered before. */
-  resolve(reply: Reply): void {
+  /** A reply that came another way (an entry of a batch of `by`). One nobody waits for is ignored: it was answered before. */
+  resolve(reply: Reply, by?: Incarnation): void {
     const pending = this.#pending.get(reply.requestId);
     if (pending === undefined) return;
-    if (reply.ok) this.#settle(pending, { ok: true, result: reply.result });
+    if (by !== undefined && this.#isStray(pending, by)) this.#failed(pending, retryable('not the owner'));
+    else if (reply.ok) this.#settle(pending, { ok: true, result: reply.result });
     else this.#failed(pending, reply.failure);
+  }
+
+  /** C4 */
+  #isStray({ slot }: Pending, by: Incarnation): boolean {
+    const owner = slot === undefined ? undefined : this.#options.ownerOf?.(slot);
+    return owner !== undefined && owner !== by;
   }
 
   /** Everything that waits fails now: as `unknown` where something was sent. */
@@ -131,6 +144,7 @@ export class CommandRouter implements CommandSender {
       const id = envelope.requestId;
       const pending: Pending = {
         id,
+        slot: envelope.to === 'slot' ? slot : undefined,
         subject: subjects.command(slot),
         reply: this.#replyPrefix + id,
         bytes,

@@ -93,7 +93,8 @@ export class RingManager {
     const role = membership.get(incarnation)?.entry.role ?? 'worker';
     const write = await bucket.delete(nodeKey(role, incarnation));
     this.#marking.delete(incarnation);
-    if (write.kind === 'written') membership.noteGone(incarnation);
+    if (write.kind !== 'written') return;
+    membership.noteGone(incarnation);
     this.poke();
   }
 
@@ -195,7 +196,8 @@ export class RingManager {
     if (read.kind === 'absent') this.#evicted.set(dead, await evict(dead));
     if (read.kind === 'found') await membership.refresh();
     this.#evicting.delete(dead);
-    this.poke();
+    // Otherwise the next timed round tries again: at once would be for ever while the broker is away.
+    if (read.kind === 'absent') this.poke();
   }
 
   /** Evicted owners that the table names no more, and epochs that it has reached. */

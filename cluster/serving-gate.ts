@@ -95,6 +95,8 @@ export class ServingGate {
     while (this.#state === 'paused' && this.#pulse !== undefined) {
       const doubts = this.#doubts;
       const standing = await this.#ask();
+      // Stopped meanwhile: that our entry is gone is then our own doing.
+      if (this.#pulse === undefined) break;
       if (standing === 'gone') this.#evicted();
       else if (standing === 'known' && doubts === this.#doubts) this.#resume();
       else if (standing !== 'known') await this.#options.clock.sleep(limits.confirmRetryMs);

@@ -168,6 +168,8 @@ class ComposedWorker {
     this.#follower.start();
     await this.#node.register();
     await this.#membership.start();
+    // Also when there is none: presence has nobody to wait for then.
+    this.#gatewaysChanged();
     this.#slots.start();
     this.#manager.start();
     this.#watch.start();
