@@ -113,7 +113,8 @@ export class GatewayShell {
     // Frames are views into the bytes; a batch that has to wait its turn needs bytes of its own.
     const batch = this.#decode(this.#running ? Buffer.from(bytes) : bytes);
     if (batch === undefined) return;
-    for (const entry of batch.entries) if (entry.kind === 'reply') this.#options.sender.resolve(entry.reply, batch.worker);
+    for (const entry of batch.entries)
+      if (entry.kind === 'reply') this.#options.sender.resolve(entry.reply, batch.worker);
     this.post({ kind: 'batch', batch });
   }
 

@@ -39,7 +39,9 @@ async function startGatewayRole(context: RoleContext, options: GatewayRoleOption
 function openGateway(context: RoleContext, options: GatewayRoleOptions, place: LatePlace): Promise<Gateway> {
   const { broker, clock, logger, metrics, lifecycle, incarnation, settings } = context;
   const ref = { region: options.region, incarnation };
-  const sender = new CommandRouter({ lane: broker.commands, self: incarnation, clock, logger, via: ref });
+  const lane = broker.commands;
+  const ownerOf = (slot: number): Incarnation | undefined => place.ownerOf(slot);
+  const sender = new CommandRouter({ lane, self: incarnation, clock, logger, via: ref, ownerOf });
   lifecycle.onShutdown('command_router', () => sender.close());
   const { host, port } = options;
   const opening = startGateway({
@@ -65,6 +67,10 @@ class LatePlace implements GatewayNode {
   /** No batch comes before the cluster knows of the gateway. */
   table(): { slotsOf(owner: Incarnation): readonly number[] } {
     return defined(this.#node, 'gateway-role/no-batch-before-the-node').table();
+  }
+
+  ownerOf(slot: number): Incarnation | undefined {
+    return this.#node?.table().rows[slot]?.owner;
   }
 
   onSlotsServed(listener: (slots: readonly number[]) => void): void {
