@@ -160,9 +160,10 @@ function request(turn: Turn, user: User, id: StreamId, from?: number): void {
     // The first join after what its sessions have seen.
     if (isNews && (ask.from === undefined || from < ask.from)) ask.from = from;
   }
-  // The user may be about to leave here and join again at `from`: the stream must be followed that far.
-  if (has !== undefined && isNews) noteTail(turn, has, from);
   if (ask === undefined && has === undefined) enqueue(turn, user, obtainStream(turn, id), isNews ? from : undefined);
+  // The user may be about to leave here before it joins again at `from`: the stream must be followed that far.
+  const stream = turn.state.streams.get(id);
+  if (isNews && stream !== undefined) noteTail(turn, stream, from);
 }
 
 function enqueue(turn: Turn, user: User, stream: Stream, from: number | undefined): void {

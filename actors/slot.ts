@@ -7,6 +7,7 @@
  * S2  After `abandon`, or when `close` resolved, nothing of the slot is appended, fanned out or newly answered.
  * S3  An entry without an actor, a listener or a subscription being decided is dropped.
  */
+import { setMaxListeners } from 'node:events';
 import { retryable, unknownFate, type Failure } from '../protocol/errors.ts';
 import type { StreamCommand } from '../protocol/commands.ts';
 import type { StreamId, UserId } from '../protocol/ids.ts';
@@ -56,6 +57,8 @@ export class Slot implements TicketOwner {
   readonly #tickets = new Set<Ticket>();
   readonly #ended = new AbortController();
   #fenced = false;
+  /** As the signal says; reading that one costs too much for every command. */
+  #isEnded = false;
   #closing = false;
   #whenSettled: (() => void) | undefined;
 
@@ -63,16 +66,18 @@ export class Slot implements TicketOwner {
     this.#options = options;
     this.number = options.number;
     this.grant = options.grant;
+    // Every read and activation of the slot listens while it lasts; they are bounded over the worker.
+    setMaxListeners(0, this.#ended.signal);
     this.reads = new StreamReads(options.context, options.number, this.#ended.signal);
     this.presence = options.makePresence(this);
   }
 
   get ended(): boolean {
-    return this.#ended.signal.aborted;
+    return this.#isEnded;
   }
 
   get serving(): boolean {
-    return !this.#fenced && !this.ended && this.#options.serving();
+    return !this.#fenced && !this.#isEnded && this.#options.serving();
   }
 
   /** Counts a command as open until it is answered. */
@@ -147,6 +152,7 @@ export class Slot implements TicketOwner {
   }
 
   #end(failure: Failure): void {
+    this.#isEnded = true;
     this.#ended.abort();
     this.presence.close();
     for (const { actor } of this.#entries.values()) {
