@@ -13,7 +13,7 @@ const entry = (revision: number) => ({ key: 'table', value, revision });
 /** A bucket whose watch says only what the test makes it say. */
 function setUp() {
   const clock = new ManualClock();
-  const state = { read: { kind: 'absent' } as KvRead, reads: 0, hint: (_: KvChange): void => {} };
+  const state = { read: { kind: 'absent' } as KvRead, reads: 0, hint: ((): void => {}) as (change: KvChange) => void };
   const bucket = {
     get: async () => {
       state.reads += 1;
