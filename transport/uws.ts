@@ -3,7 +3,10 @@
  *
  * U1  The module is loaded when it is first needed, so that a machine without it can still print help.
  * U2  A port is ours alone: without the exclusive flag two processes could listen on one and share its connections.
+ * U3  A port can be had again at once after its owner was killed, while clients still hold their ends of the old
+ *     connections. The module allows that (SO_REUSEADDR) for a named port only, so 0 is turned into a name first.
  */
+import { type AddressInfo, createServer } from 'node:net';
 import type * as UwsModule from 'uWebSockets.js';
 import type { TemplatedApp, us_listen_socket } from 'uWebSockets.js';
 import { UsageError } from '../platform/config.ts';
@@ -48,25 +51,48 @@ type ListenExclusive = (
   done: (socket: us_listen_socket | false) => void,
 ) => TemplatedApp;
 const EXCLUSIVE_PORT = 1;
+const FREE_PORT_ATTEMPTS = 5;
 
 /** Port 0 means any free one. @throws UsageError when the port cannot be had. */
-export function listenOn(uws: Uws, app: TemplatedApp, host: string, port: number): Promise<Listening> {
+export async function listenOn(uws: Uws, app: TemplatedApp, host: string, port: number): Promise<Listening> {
+  const socket = await (port === 0 ? listenOnFreePort(app, host) : listenExclusively(app, host, port));
+  if (socket === false) throw refusal(host, port);
+  let open = true;
+  return {
+    port: uws.us_socket_local_port(socket),
+    stopAccepting() {
+      // Closing it twice would be a use after free in native code.
+      if (open) uws.us_listen_socket_close(socket);
+      open = false;
+    },
+  };
+}
+
+function listenExclusively(app: TemplatedApp, host: string, port: number): Promise<us_listen_socket | false> {
+  const listen = app.listen.bind(app) as unknown as ListenExclusive;
+  return new Promise((resolve) => listen(host, port, EXCLUSIVE_PORT, resolve));
+}
+
+/** Somebody else may be quicker to take the port that was found free. */
+async function listenOnFreePort(app: TemplatedApp, host: string): Promise<us_listen_socket | false> {
+  for (let attempt = 0; attempt < FREE_PORT_ATTEMPTS; attempt++) {
+    const socket = await listenExclusively(app, host, await freePort(host));
+    if (socket !== false) return socket;
+  }
+  return false;
+}
+
+function freePort(host: string): Promise<number> {
   return new Promise((resolve, reject) => {
-    const listen = app.listen.bind(app) as unknown as ListenExclusive;
-    listen(host, port, EXCLUSIVE_PORT, (socket) => {
-      if (socket === false) {
-        reject(new UsageError(`cannot listen on ${host}:${port}: the port is taken or not allowed`));
-        return;
-      }
-      let open = true;
-      resolve({
-        port: uws.us_socket_local_port(socket),
-        stopAccepting() {
-          // Closing it twice would be a use after free in native code.
-          if (open) uws.us_listen_socket_close(socket);
-          open = false;
-        },
-      });
+    const probe = createServer();
+    probe.once('error', () => reject(refusal(host, 0)));
+    probe.listen({ host, port: 0, exclusive: true }, () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => resolve(port));
     });
   });
+}
+
+function refusal(host: string, port: number): UsageError {
+  return new UsageError(`cannot listen on ${host}:${port}: the port is taken or not allowed`);
 }
