@@ -4,8 +4,8 @@
  * S1  A child has a process group of its own: Ctrl-C reaches the supervisor alone, which then ends all in order.
  * S2  A child ends when its supervisor dies, however that dies: roles see their standard input end; what does not look
  *     at its input (nats-server) has a watchdog that does.
- * S3  A child keeps its id and its port over restarts. One that ends before it was ever ready is not started again:
- *     then something is wrong that a restart does not mend.
+ * S3  A child keeps its id and its port over restarts. Before it was ever ready it is given up when it says that only
+ *     the operator can mend what is wrong (exit code 2), or after `startTries` lives.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Clock, Timer } from '../platform/clock.ts';
@@ -25,6 +25,8 @@ export type ChildSpec = {
   readonly env: Readonly<Record<string, string>>;
   /** True: it watches its standard input itself. False: it gets a watchdog (S2). */
   readonly watchesInput: boolean;
+  /** Lives it may use up before it is ready for the first time (S3). */
+  readonly startTries: number;
   /** Resolves with its port (0: none) once it is ready; never, when it does not get so far. */
   whenReady(child: ChildProcess, over: AbortSignal): Promise<number>;
 };
@@ -47,12 +49,16 @@ type Life = {
   readonly over: AbortController;
   readonly dismissWatchdog: () => void;
 };
+/** `final`: another life would end the same way. */
+type LifeEnd = { readonly why: string; readonly killed: boolean; readonly final: boolean };
 type Phase =
   | { readonly kind: 'idle' }
   | { readonly kind: 'starting'; readonly life: Life }
   | { readonly kind: 'ready'; readonly life: Life }
   | { readonly kind: 'waiting'; readonly timer: Timer }
   | { readonly kind: 'stopping'; readonly life: Life };
+
+const operatorMustMend = 2;
 
 export class SupervisedChild {
   readonly spec: ChildSpec;
@@ -63,6 +69,7 @@ export class SupervisedChild {
   #onIdle: (() => void) | undefined;
   #port = 0;
   #failures = 0;
+  #lives = 0;
   #everReady = false;
 
   constructor(spec: ChildSpec, clock: Clock, hooks: ChildHooks) {
@@ -99,6 +106,7 @@ export class SupervisedChild {
     if (phase.kind === 'waiting') phase.timer.cancel();
     if (phase.kind === 'idle' || phase.kind === 'waiting') {
       this.#phase = { kind: 'idle' };
+      this.#started.resolve({ kind: 'ended', why: 'stopped' });
       return;
     }
     const gone = deferred<void>();
@@ -130,11 +138,12 @@ export class SupervisedChild {
       over: new AbortController(),
       dismissWatchdog,
     };
+    this.#lives += 1;
     this.#phase = { kind: 'starting', life };
     this.#hooks.onChange();
     child.stdin?.on('error', nothing);
-    child.once('error', (error) => this.#lifeEnded(life, error.message, false));
-    child.once('exit', (code, signal) => this.#lifeEnded(life, endOf(code, signal), signal !== null));
+    child.once('error', (error) => this.#lifeEnded(life, { why: error.message, killed: false, final: true }));
+    child.once('exit', (code, signal) => this.#lifeEnded(life, endOf(code, signal)));
     if (child.pid !== undefined)
       void spec.whenReady(child, life.over.signal).then((port) => this.#lifeReady(life, port));
   }
@@ -149,13 +158,14 @@ export class SupervisedChild {
     this.#hooks.onChange();
   }
 
-  #lifeEnded(life: Life, why: string, killed: boolean): void {
+  #lifeEnded(life: Life, { why, killed, final }: LifeEnd): void {
     // A process that could not be started may report both an error and an exit.
     if (life.over.signal.aborted) return;
     life.over.abort();
     life.dismissWatchdog();
     const before = this.#phase.kind;
-    if (before === 'stopping' || !this.#everReady) {
+    const hopeless = !this.#everReady && (final || this.#lives >= this.spec.startTries);
+    if (before === 'stopping' || hopeless) {
       this.#phase = { kind: 'idle' };
       this.#onIdle?.();
       this.#started.resolve({ kind: 'ended', why });
@@ -174,8 +184,9 @@ export class SupervisedChild {
   }
 }
 
-function endOf(code: number | null, signal: NodeJS.Signals | null): string {
-  return signal === null ? `exit code ${code ?? 'unknown'}` : signal;
+function endOf(code: number | null, signal: NodeJS.Signals | null): LifeEnd {
+  if (signal !== null) return { why: signal, killed: true, final: false };
+  return { why: `exit code ${code ?? 'unknown'}`, killed: false, final: code === operatorMustMend };
 }
 
 function nothing(): void {

@@ -22,6 +22,9 @@ export type RolePlan = {
   readonly env: Readonly<Record<string, string>>;
 };
 
+/** On a machine that is too busy a node may be taken for dead before it was ready; the next life finds it calmer. */
+const startTries = 3;
+
 type RoleName = Exclude<ChildRole, 'nats'>;
 
 /** How many ports in a row are wanted, from the first webapp's on. */
@@ -62,6 +65,7 @@ function roleSpec(
     args: (port) => (wantedPort === undefined ? flags : [...flags, '--port', String(port === 0 ? wantedPort : port)]),
     env: { ...plan.env, ...credentials(plan.passwords, role), BELFRY_SUPERVISED: '1' },
     watchesInput: true,
+    startTries,
     whenReady: (child) => awaitReadyLine(child),
   };
 }

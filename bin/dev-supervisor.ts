@@ -97,9 +97,10 @@ export class DevSupervisor {
     const surroundings = { root: projectRoot(), passwords: secrets.nats, env: plainEnvironment() };
     const specs = await natsSpecs({ ...plan, ...surroundings }, clock);
     this.#lifecycle.onShutdown('brokers', () => stopAll(this.#brokers));
-    await this.#launch(specs, this.#brokers, () =>
-      lock.setBrokers(this.#brokers.flatMap((child) => child.pid() ?? [])),
-    );
+    await this.#launch(specs, this.#brokers, () => {
+      lock.setBrokers(this.#brokers.flatMap((child) => child.pid() ?? []));
+      this.#writeDevFile();
+    });
   }
 
   /** Gives the admin token. Made and kept before the cluster learns of it, so that it is never lost. */

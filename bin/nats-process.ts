@@ -53,6 +53,7 @@ function natsSpec(plan: NatsPlan, clock: Clock, id: string, routes: readonly str
     args: (port) => [...fixed, ...files, ...routes, '-p', port === 0 ? '-1' : String(port)],
     env: { ...plan.env, ...passwordVariables(plan.passwords) },
     watchesInput: false,
+    startTries: 1,
     whenReady: (child, over) => awaitPortsFile(child, folder, clock, over),
   };
 }

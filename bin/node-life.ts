@@ -19,7 +19,7 @@ export async function joinCluster(context: RoleContext, node: ClusterNode): Prom
   connected.set(broker.control.status() === 'connected');
   broker.control.onStatus((status) => connected.set(status === 'connected'));
   // An incarnation declared dead never returns: whoever supervises the process starts a new life.
-  node.onEvicted(() => void lifecycle.fail('evicted', new Error('the cluster declared this node dead')));
+  node.onEvicted(() => void lifecycle.shutdown('evicted').then(() => process.exit(1)));
   node.onDrainRequested(() => void lifecycle.shutdown('drain_requested').then((code) => process.exit(code)));
   await node.ready;
   member.set(true);

@@ -93,7 +93,10 @@ describe('a broker that cannot serve', () => {
   });
 
   it('is one line and exit 2 for dev when its program dies at once', async () => {
-    const broken = await script('broken-nats', 'case "$1" in --version) echo "nats-server: v2.11.0";; *) exit 3;; esac');
+    const broken = await script(
+      'broken-nats',
+      'case "$1" in --version) echo "nats-server: v2.11.0";; *) exit 3;; esac',
+    );
     const result = await runBelfry(['dev', '--port', '0', '--nats-server', broken, '--data', join(folder, 'd')]);
     expectOneLine(result, /nats-1 did not start: exit code 3/);
   });
