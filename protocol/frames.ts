@@ -54,7 +54,25 @@ export function eventFrame(stream: StreamId, seq: number, event: DurableEvent, t
 
 /** The frame as the UTF-8 JSON that goes out on sockets. */
 export function eventFrameBytes(stream: StreamId, seq: number, event: DurableEvent, team?: TeamId): Buffer {
+  if (event.body.kind === 'message' && isPlain(event.body))
+    return plainMessage(stream, seq, event.ts, event.body, team);
   return Buffer.from(JSON.stringify(eventFrame(stream, seq, event, team)));
+}
+
+/** Nothing but text, which most messages are: their frame is put together by hand, for every one passes here. */
+function isPlain({ author, draft }: Message): boolean {
+  if (author.bot !== undefined || draft.threadTs !== undefined) return false;
+  return draft.blocks === undefined && draft.attachments === undefined && draft.metadata === undefined;
+}
+
+/** The same text as eventFrame's: ids need no escaping. */
+function plainMessage(stream: StreamId, seq: number, micros: number, body: Message, team: TeamId | undefined): Buffer {
+  const { text, clientMsgId } = body.draft;
+  const ts = formatTs(micros);
+  const head = `{"type":"message","channel":"${stream}","user":"${body.author.user}","text":${JSON.stringify(text)},`;
+  const named = team === undefined ? '' : `"team":"${team}",`;
+  const id = clientMsgId === undefined ? '' : `"client_msg_id":${JSON.stringify(clientMsgId)},`;
+  return Buffer.from(`${head}"ts":"${ts}","event_ts":"${ts}",${named}${id}"seq":${seq}}`);
 }
 
 /** The message object of history and of chat.postMessage's answer; undefined for an event that is no message. */

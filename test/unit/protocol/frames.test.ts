@@ -59,6 +59,18 @@ describe('a message', () => {
     expect(JSON.parse(bytes.toString())).toEqual(frame);
   });
 
+  test.each([
+    ['plain', { text: 'a "quoted" \u2028 line\n and \u{1F600}' }],
+    ['with an id of its client', { text: '', clientMsgId: 'x"\\y' }],
+    ['in a thread', { text: 'x', threadTs: TS }],
+    ['with blocks', { text: 'x', blocks: [{ type: 'divider' }] }],
+  ])('%s is the same text as bytes and as an object', (_kind, draft) => {
+    const one = event(message(draft));
+    for (const team of [TEAM, undefined]) {
+      expect(eventFrameBytes(CHANNEL, 7, one, team).toString()).toBe(JSON.stringify(eventFrame(CHANNEL, 7, one, team)));
+    }
+  });
+
   test('in history has no channel, and keeps what the author sent', () => {
     const blocks = [{ type: 'divider' }];
     const found = historyMessage(7, event(message({ blocks, metadata: { event_type: 'x' } })));
