@@ -20,6 +20,12 @@ import { until } from '../support/until.ts';
 
 const CHILD = fileURLToPath(new URL('../support/cluster-worker.mjs', import.meta.url));
 
+/**
+ * Wall-clock time on a machine that runs other tests beside this one. The bounds of G7 are held in manual time by
+ * test/unit/cluster/cluster-history.test.ts.
+ */
+const takeOverMsMax = 4_000;
+
 interface Worker {
   readonly name: string;
   readonly process: ChildProcess;
@@ -128,12 +134,12 @@ describe('worker processes', () => {
     expect(new Set(answers.map(({ by }) => by))).toEqual(new Set(['w1', 'w2', 'w3']));
   });
 
-  it('take a killed one over in under a second', async () => {
+  it('take a killed one over, with its connections known to be closed', async () => {
     const victim = workers.get('w1')!;
     const slots = slotsOf(victim);
     expect(slots.length).toBeGreaterThan(20);
     victim.process.kill('SIGKILL');
-    expect(await answeredByOthers(slots, victim)).toBeLessThan(1_000);
+    expect(await answeredByOthers(slots, victim)).toBeLessThan(takeOverMsMax);
     const { rows } = member.table();
     expect(rows.some(({ fence }) => fence)).toBe(false);
   });
@@ -150,11 +156,11 @@ describe('worker processes', () => {
     await asking;
   });
 
-  it('evict a frozen one in under two seconds, and it ends by itself when it wakes', async () => {
+  it('evict a frozen one, and it ends by itself when it wakes', async () => {
     const victim = workers.get('w2')!;
     const slots = slotsOf(victim);
     victim.process.kill('SIGSTOP');
-    expect(await answeredByOthers(slots, victim)).toBeLessThan(2_000);
+    expect(await answeredByOthers(slots, victim)).toBeLessThan(takeOverMsMax);
     const ended = once(victim.process, 'exit');
     victim.process.kill('SIGCONT');
     expect((await ended)[0]).toBe(3);
