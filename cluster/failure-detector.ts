@@ -73,7 +73,7 @@ function isDeadFast(evidence: Evidence, { nowMs, advisories }: Circumstances): b
     return nowMs - evidence.nobodyMs >= limits.laneLossPatienceMs;
   }
   if (!advisories) return isDeadSlowly(evidence, nowMs);
-  return silent && isUnanswered(evidence, nowMs);
+  return nowMs - evidence.heardMs >= limits.frozenDeadMs && isUnanswered(evidence, nowMs);
 }
 
 function isDeadSlowly(evidence: Evidence, nowMs: number): boolean {

@@ -25,6 +25,8 @@ export interface SlotHost {
   abandon(slot: number, reason: string): void;
   /** While false, commands are answered `retryable` and no append starts: the worker is unsure of its ownership. */
   setServing(serving: boolean): void;
+  /** `check` is called right before each attempt to append: the last chance to notice that this process slept. */
+  beforeAppend(check: () => void): void;
   /** A gateway's life is over: drop its interest, start the grace of its sessions. */
   gatewayGone(gateway: Incarnation): void;
   /** Gateways alive now, by incarnation: those a presence actor must have heard of before it says "away". */

@@ -37,8 +37,8 @@ export interface SlotOwnerOptions {
   readonly table: () => SlotTable;
   /** The ring manager, as far as it is known. */
   readonly manager: () => Incarnation | undefined;
-  /** Called before each delivery: the last chance to notice that this process slept. */
-  readonly beforeDelivery: () => void;
+  /** Called before each delivery and each append: the last chance to notice that this process slept. */
+  readonly checkPulse: () => void;
 }
 
 const ABSENT: SlotPhase = { kind: 'absent' };
@@ -75,6 +75,7 @@ export class SlotOwner {
     control.handle('release', ({ claims }) => claims.filter((claim) => this.#takeReleased(claim)));
     control.handle('status', ({ claims }) => claims.filter(([slot, epoch]) => this.#serves(slot, epoch)));
     control.handle('let-go', ({ claims }) => claims.filter((claim) => this.#letGo(claim)));
+    host.beforeAppend(() => this.#options.checkPulse());
     host.onFenced((slot, epochSeen) => void this.#fenced.set(slot, epochSeen));
     this.#chores = clock.setInterval(() => this.#askForHigherEpochs(), limits.tableRefreshMs / 2);
   }
@@ -227,7 +228,7 @@ export class SlotOwner {
 
   #receive(slot: number, held: HeldSlot, message: BrokerMessage): void {
     if (message.noResponders) return;
-    this.#options.beforeDelivery();
+    this.#options.checkPulse();
     const { phase } = held;
     if (isOpen(phase)) this.#options.host.deliver(slot, message.data, message.reply);
     else if (phase.kind !== 'preparing') this.#refuse(message.data, message.reply, 'moved');

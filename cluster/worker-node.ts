@@ -140,7 +140,7 @@ class ComposedWorker {
       logger,
       table: () => this.#follower.table,
       manager: () => this.#leadership.leader(),
-      beforeDelivery: () => this.#gate.checkPulse(),
+      checkPulse: () => this.#gate.checkPulse(),
     });
   }
 

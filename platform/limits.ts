@@ -347,6 +347,8 @@ export const limits = {
   // --- Cluster: judging, electing, handing off ------------------------------------------------------------------
   /** Silence of a node that is beyond doubt without the system account, or when many fall silent at once. Beyond: dead. */
   silenceDeadMs: 1_500,
+  /** Silence of a worker whose connections are up: frozen, or only starved of its processor. Beyond: dead. */
+  frozenDeadMs: 800,
   /** Wait for other lanes of a node that lost one while nobody answers for it. Beyond: it is dead. */
   laneLossPatienceMs: 150,
   /** Between two pings of one suspect. */

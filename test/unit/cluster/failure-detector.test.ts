@@ -49,6 +49,10 @@ describe('a node', () => {
     evidence.pingedMs = 10_000;
     expect(judge(evidence, at(10_000 + limits.suspectPingMs - 1))).toBe('suspect');
     expect(judge(evidence, at(10_000 + limits.suspectPingMs))).toBe('dead');
+    const starved = newEvidence(0);
+    starved.pingedMs = 351;
+    expect(judge(starved, at(limits.frozenDeadMs - 1))).toBe('suspect');
+    expect(judge(starved, at(limits.frozenDeadMs))).toBe('dead');
     const other = newEvidence(0);
     other.nobodyMs = 400;
     expect(judge(other, at(400))).toBe('dead');
