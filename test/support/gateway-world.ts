@@ -197,8 +197,15 @@ export class GatewayWorld {
       case 'flush-soon':
         this.#flush = true;
         return;
-      default:
+      case 'ask-slot':
+      case 'ask-memberships':
+      case 'post':
+      case 'type':
+      case 'read':
         this.commands.push(effect);
+        return;
+      default:
+        effect satisfies never;
     }
   }
 

@@ -182,21 +182,15 @@ export class ScriptedOwner {
   }
 
   toStream(stream: StreamId, command: StreamCommand): Answer {
-    switch (command.kind) {
-      case 'memberships':
-        return done({ channels: this.#channelsOf(stream as UserId), manualAway: false, seq: this.tail(stream) });
-      case 'post':
-        return this.#post(stream, command);
-      case 'events':
-        return done(this.#page(stream, command.after, command.upTo, command.limit));
-      case 'typing': {
-        const frame = Buffer.from(JSON.stringify({ type: 'user_typing', channel: stream, user: command.user }));
-        this.#emit({ kind: 'transient', stream, frame, ...(command.origin && { origin: command.origin }) });
-        return done({});
-      }
-      default:
-        throw new Error(`not scripted: ${command.kind}`);
+    if (command.kind === 'memberships') {
+      return done({ channels: this.#channelsOf(stream as UserId), manualAway: false, seq: this.tail(stream) });
     }
+    if (command.kind === 'post') return this.#post(stream, command);
+    if (command.kind === 'events') return done(this.#page(stream, command.after, command.upTo, command.limit));
+    if (command.kind !== 'typing') throw new Error(`not scripted: ${command.kind}`);
+    const frame = Buffer.from(JSON.stringify({ type: 'user_typing', channel: stream, user: command.user }));
+    this.#emit({ kind: 'transient', stream, frame, ...(command.origin && { origin: command.origin }) });
+    return done({});
   }
 
   // ---------------------------------------------------------------------------------------------------------------
