@@ -68,6 +68,7 @@ class SlotRuntime implements SlotHost {
   readonly #fencedListeners: ((slot: number, epochSeen: number) => void)[] = [];
   #gateways: ReadonlyMap<Incarnation, string> = new Map();
   #serving = true;
+  #beforeAppend: () => void = () => undefined;
   #openTickets = 0;
   #overflows = 0;
   #malformed = 0;
@@ -76,7 +77,7 @@ class SlotRuntime implements SlotHost {
   constructor(options: SlotHostOptions) {
     this.#options = options;
     const { clock } = options;
-    this.#context = makeContext(options);
+    this.#context = makeContext(options, () => this.#mayAppend());
     this.#passivation = new Passivation({
       clock,
       idleMs: options.settings.actorIdleMs ?? limits.actorIdleMs,
@@ -154,6 +155,10 @@ class SlotRuntime implements SlotHost {
     this.#serving = serving;
   }
 
+  beforeAppend(check: () => void): void {
+    this.#beforeAppend = check;
+  }
+
   gatewayGone(gateway: Incarnation): void {
     const outbox = this.#context.outboxes.get(gateway);
     this.#context.outboxes.gatewayGone(gateway);
@@ -178,6 +183,11 @@ class SlotRuntime implements SlotHost {
     this.#checks.close();
     this.#passivation.close();
     this.#context.outboxes.close();
+  }
+
+  #mayAppend(): boolean {
+    this.#beforeAppend();
+    return this.#serving;
   }
 
   #decode(slot: number, bytes: Uint8Array): Envelope | undefined {
@@ -240,7 +250,7 @@ function viaOf(envelope: Envelope): Envelope['via'] {
   return envelope.to === 'slot' && envelope.command.kind === 'admit' ? envelope.command.gateway : undefined;
 }
 
-function makeContext(options: SlotHostOptions): WorkerContext {
+function makeContext(options: SlotHostOptions, mayAppend: () => boolean): WorkerContext {
   const { clock, logger, messaging, records, sender, incarnation, metrics, settings } = options;
   const outboxes = new GatewayOutboxes({ worker: incarnation, messaging, clock, fanoutTimer: metrics.hops.fanout });
   let recordNumber = 0;
@@ -257,7 +267,7 @@ function makeContext(options: SlotHostOptions): WorkerContext {
     }),
     interests: new InterestSets(),
     snapshots: new SnapshotStore({ records, logger }),
-    logs: { store: records, clock, makeRecordId: () => `${incarnation}.${++recordNumber}` },
+    logs: { store: records, clock, makeRecordId: () => `${incarnation}.${++recordNumber}`, mayAppend },
     reads: new ReadGate(limits.actorReadsInFlightMax, limits.actorReadsWaitingMax, onBug),
     activations: new ReadGate(limits.activationsInFlightMax, limits.actorReadsWaitingMax, onBug),
     appends: new AppendGate(limits.appendsInFlightMax),

@@ -10,6 +10,8 @@
  * W3  A record of a higher epoch behind ours means another owner: the slot is fenced.
  * W4  `position` moves only over records that are known to stand in the log. After `fenced`, `abandoned` or `broken` it
  *     is not to be written behind again: open the log anew.
+ * W5  No attempt, first or repeated, is made while the writer is unsure of its ownership: on a channel where the next
+ *     owner has not written yet, compare and set alone would let a late repeat in, and that owner never hears of it.
  */
 import { assert } from '../platform/assert.ts';
 import { limits } from '../platform/limits.ts';
@@ -21,6 +23,8 @@ import { type LogAddress, LogReader, type LogSource } from './log-reader.ts';
 /** What all logs of a worker share. `makeRecordId` never returns an id twice, in any process. */
 export interface LogWriterSource extends LogSource {
   readonly makeRecordId: () => string;
+  /** Asked right before each attempt; while it says no, the append waits (W5). Absent: always. */
+  readonly mayAppend?: () => boolean;
 }
 
 export type AppendOutcome =
@@ -82,10 +86,14 @@ export class AppendLog {
     assert(bytes.length <= RECORD_BYTES_ACCEPTED_MAX, 'append-log/record-size', { subject, bytes: bytes.length });
     for (let waitMs: number = limits.logBackoffFirstMs; ; waitMs = Math.min(2 * waitMs, limits.logBackoffLastMs)) {
       if (signal.aborted) return { kind: 'abandoned' };
-      const attempt = await store.append(subject, bytes, this.#position.sequence, limits.appendResendMs);
-      if (attempt.kind === 'stored')
+      const attempt =
+        this.#source.mayAppend?.() === false
+          ? undefined
+          : await store.append(subject, bytes, this.#position.sequence, limits.appendResendMs);
+      if (attempt?.kind === 'stored') {
         return this.#committed({ sequence: attempt.sequence, record, bytes: bytes.length });
-      if (attempt.kind === 'conflict') {
+      }
+      if (attempt?.kind === 'conflict') {
         const outcome = await this.#afterConflict(record, signal);
         if (outcome !== undefined) return outcome;
       }

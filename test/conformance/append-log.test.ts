@@ -260,6 +260,30 @@ describe('the writing end', () => {
     expect(await appending).toEqual({ kind: 'abandoned' });
   });
 
+  it('makes no attempt, and repeats none, while its owner is unsure of itself', async () => {
+    const clock = new ManualClock();
+    let sure = true;
+    let attempts = 0;
+    const lossy: RecordStore = {
+      append: async () => {
+        attempts += 1;
+        return attempts < 3 ? { kind: 'unknown', reason: 'lost' } : { kind: 'stored', sequence: 1 };
+      },
+      last: async () => ({ kind: 'absent' }),
+      at: async () => ({ kind: 'absent' }),
+    };
+    const source = { store: lossy, clock, makeRecordId: () => 'r', mayAppend: () => sure };
+    const appending = new AppendLog(source, address(), emptyLog).append(post('x'), 1, never);
+    await clock.advanceAndSettle(0);
+    expect(attempts).toBe(1);
+    sure = false;
+    await clock.advanceAndSettle(60_000);
+    expect(attempts).toBe(1);
+    sure = true;
+    await clock.advanceAndSettle(2 * limits.logBackoffLastMs);
+    expect(await appending).toMatchObject({ kind: 'committed', placed: { sequence: 1 } });
+  });
+
   it('refuses a second append while one is in flight', async () => {
     const stuck: RecordStore = {
       append: () => new Promise(() => undefined),

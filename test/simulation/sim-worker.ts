@@ -67,6 +67,7 @@ export class SimWorker {
       },
       gatewayGone: (gateway) => host.gatewayGone(gateway),
       gatewaysAlive: (gateways) => host.gatewaysAlive(gateways),
+      beforeAppend: (check) => host.beforeAppend(check),
       onFenced: (listener) => host.onFenced(listener),
       actorCount: () => host.actorCount(),
     };

@@ -126,6 +126,10 @@ export class LabHost implements SlotHost {
     this.gateways.push(gateway);
   }
   gatewaysAlive(): void {}
+  beforeAppend(): void {
+    // This host appends nothing.
+  }
+
   onFenced(listener: (slot: number, epochSeen: number) => void): void {
     this.fenced = listener;
   }
