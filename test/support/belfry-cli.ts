@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 export const belfryBinary = fileURLToPath(new URL('../../dist/bin/belfry.js', import.meta.url));
-export const repositoryRoot = fileURLToPath(new URL('../../', import.meta.url));
 
 export interface CliRun {
   readonly child: ChildProcess;

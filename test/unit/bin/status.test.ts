@@ -4,26 +4,33 @@ import { statusText } from '../../../bin/status-command.ts';
 import { printable, timeOfDay } from '../../../bin/terminal-text.ts';
 
 describe('statusText', () => {
-  it('is one table for each kind of node, and leaves out what does not fit a cell', () => {
-    const text = statusText({
-      ok: true,
-      view: 7,
-      slots: { total: 4_096, unowned: 0 },
-      workers: [
-        { id: 'w1', incarnation: 'w1-X', slots: 2_048, state: 'serving', detail: { a: 1 } },
-        { id: 'worker-10', incarnation: 'w2-X', slots: 2_048, state: 'paused' },
-      ],
-      gateways: [{ id: 'g1', sessions: 3 }],
-    });
+  it('is one table for each kind of node, one line a node', () => {
+    const nowMs = 1_700_000_000_000;
+    const node = { zone: 'a', region: 'local', pid: 7, version: '0.1.0', view: 7, incarnation: 'x', publicUrl: '' };
+    const text = statusText(
+      {
+        ok: true,
+        view: 7,
+        slots: { total: 4_096, orphaned: 0 },
+        workers: [
+          { ...node, id: 'w1', state: 'serving', slots: 2_048, weight: 1, startedAt: nowMs - 59_999 },
+          { ...node, id: 'worker-10', state: 'silent', slots: 0, weight: 1, startedAt: nowMs - 3 * 86_400_000 },
+        ],
+        gateways: [
+          { ...node, id: 'g1', state: 'serving', load: 3, publicUrl: 'ws://h:1', startedAt: nowMs - 7_300_000 },
+        ],
+      },
+      nowMs,
+    );
     expect(text.split('\n')).toEqual([
-      'view 7, slots total 4096, slots unowned 0',
+      'view 7, slots: 4096 total, 0 orphaned',
       '',
-      'WORKER     SLOTS  STATE',
-      'w1         2048   serving',
-      'worker-10  2048   paused',
+      'WORKER     STATE    SLOTS  WEIGHT  ZONE  REGION  PID  VERSION  VIEW  UP',
+      'w1         serving  2048   1       a     local   7    0.1.0    7     59s',
+      'worker-10  silent   0      1       a     local   7    0.1.0    7     3d',
       '',
-      'GATEWAY  SESSIONS',
-      'g1       3',
+      'GATEWAY  STATE    SESSIONS  ZONE  REGION  PID  VERSION  VIEW  UP  URL',
+      'g1       serving  3         a     local   7    0.1.0    7     2h  ws://h:1',
       '',
     ]);
   });
