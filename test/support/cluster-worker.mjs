@@ -38,6 +38,7 @@ const host = {
   gatewayGone() {},
   gatewaysAlive() {},
   onFenced() {},
+  beforeAppend() {},
   actorCount: () => 0,
 };
 
