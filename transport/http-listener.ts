@@ -110,8 +110,8 @@ class HttpServer {
   }
 
   #receive(res: HttpResponse, req: HttpRequest): void {
-    const exchange = new Exchange(res, () => (this.#counts.aborted += 1));
     const head = readHead(res, req);
+    const exchange = new Exchange(res, head.verb === 'HEAD', () => (this.#counts.aborted += 1));
     new BodyReader(res, exchange, this.#clock, this.#limits).read((body) => {
       if (body === undefined) {
         this.#counts.tooLarge += 1;
@@ -161,11 +161,13 @@ class HttpServer {
 /** One response object and the guard around it (H2). */
 class Exchange {
   readonly #res: HttpResponse;
+  readonly #headOnly: boolean;
   #over = false;
   onOver: (() => void) | undefined;
 
-  constructor(res: HttpResponse, aborted: () => void) {
+  constructor(res: HttpResponse, headOnly: boolean, aborted: () => void) {
     this.#res = res;
+    this.#headOnly = headOnly;
     res.onAborted(() => {
       aborted();
       this.#end();
@@ -183,7 +185,8 @@ class Exchange {
     res.cork(() => {
       res.writeStatus(statusLine(response.status));
       for (const name in response.headers) res.writeHeader(name, response.headers[name] ?? '');
-      res.end(response.body, close);
+      if (this.#headOnly) res.endWithoutBody(Buffer.byteLength(response.body), close);
+      else res.end(response.body, close);
     });
   }
 

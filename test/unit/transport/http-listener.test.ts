@@ -78,6 +78,13 @@ describe('the HTTP listener', () => {
     }
   });
 
+  it('answers HEAD with the length and no body', async () => {
+    const base = await start(async () => ({ status: 200, headers: {}, body: 'twelve bytes' }));
+    const answer = await raw(base, 'HEAD / HTTP/1.1\r\nhost: x\r\n\r\n', '\r\n\r\n');
+    expect(answer.toLowerCase()).toContain('content-length: 12\r\n');
+    expect(answer.endsWith('\r\n\r\n')).toBe(true);
+  });
+
   it('joins a body that comes in many pieces', async () => {
     const base = await start(async (request) => ({ status: 200, headers: {}, body: request.body }));
     const body = Buffer.alloc(900_000, 'abcdefg');
