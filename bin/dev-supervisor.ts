@@ -150,7 +150,8 @@ export class DevSupervisor {
       const why =
         started?.outcome.kind === 'ended' ? started.outcome.why : `not ready after ${limits.startMs / 1_000} s`;
       overdue.abort();
-      throw new UsageError(`${who} did not start: ${why}`);
+      const log = started?.child.spec.role === 'nats' ? `; see ${join(this.#parts.options.data, 'nats', who)}.log` : '';
+      throw new UsageError(`${who} did not start: ${why}${log}`);
     }
     overdue.abort();
   }
