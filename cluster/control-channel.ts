@@ -63,7 +63,11 @@ export class ControlChannel {
     this.#lane.publish(subjects.control(to), encodeControl(message));
   }
 
-  async ask(to: Incarnation, message: ControlMessage, timeoutMs = limits.controlRequestMs): Promise<ControlAnswer> {
+  async ask(
+    to: Incarnation,
+    message: ControlMessage,
+    timeoutMs: number = limits.controlRequestMs,
+  ): Promise<ControlAnswer> {
     const outcome = await this.#lane.request(subjects.control(to), encodeControl(message), timeoutMs);
     switch (outcome.kind) {
       case 'reply':

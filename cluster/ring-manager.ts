@@ -226,12 +226,13 @@ export class RingManager {
 
   /**
    * Past the deadline an owner that answers is not cut off, which would cost all its slots: it drops the late ones, and
-   * their rows carry `fence` because an append of it may still be under way. One that does not answer is dead.
+   * their rows carry `fence` because an append of it may still be under way. Whether one is dead is the watch's to say;
+   * one that beats and never answers is, in the end.
    */
   async #askToLetGo(from: Incarnation, claims: readonly SlotClaim[]): Promise<void> {
     if (this.#asking.has(from)) return;
     this.#asking.add(from);
-    const answer = await this.#options.control.ask(from, { kind: 'let-go', claims });
+    const answer = await this.#options.control.ask(from, { kind: 'let-go', claims }, limits.handoffMs);
     this.#asking.delete(from);
     if (answer.kind === 'answer') {
       this.#letGoFailures.delete(from);

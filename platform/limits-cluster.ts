@@ -59,7 +59,7 @@ export const clusterLimits = {
   /** Slots opened, closed or dropped in one turn of the event loop. Beyond: in the next turn. */
   slotStepsPerTurnMax: 128,
   /** Attempts to reach an owner past its hand-off deadline. Beyond: it is dead. */
-  letGoAttemptsMax: 3,
+  letGoAttemptsMax: 10,
   /** A node that is known but silent makes its entry be read again this often. */
   nodesRefreshMs: 2_000,
   /** Heartbeats by which a node's clock is compared; the smallest difference counts. */
