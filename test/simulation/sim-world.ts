@@ -11,6 +11,7 @@ import type { RecordStore } from '../../broker/broker.ts';
 import type { SlotGrant } from '../../cluster/slot-host.ts';
 import { SeededRng } from '../../platform/rng.ts';
 import { makeIncarnation, parseNodeId, type Incarnation, type StreamId } from '../../protocol/ids.ts';
+import { breakDedupe } from './broken-dedupe.ts';
 import { LaggingStore, ReadLag } from './lagging-store.ts';
 import { LogBook } from './log-book.ts';
 import { SimClock } from './sim-clock.ts';
@@ -50,6 +51,7 @@ export class SimWorld {
     this.hub = new MemoryBrokerHub({ clock: this.clock, rng: this.rng, latencyMs, fate });
     this.readLag = new ReadLag(this.clock, this.rng);
     if (mutations.casOff === true) this.#turnCasOff();
+    if (mutations.dedupeAfterConflictOff === true) breakDedupe(this.hub, this.clock);
     this.book = new LogBook(this.hub, this.history);
   }
 

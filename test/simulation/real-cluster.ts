@@ -1,0 +1,158 @@
+/**
+ * The whole cluster in virtual time: worker nodes that own what the table gives them, an elected ring manager, gateways
+ * that follow the table. Everything is the real code but the broker, the sockets and the clock.
+ */
+import type { BrokerSystem } from '../../broker/broker.ts';
+import { clientName } from '../../broker/broker.ts';
+import { startMemberNode, type MemberNode } from '../../cluster/member-node.ts';
+import { startWorkerNode, type WorkerNode } from '../../cluster/worker-node.ts';
+import type { NodeEntry, Role } from '../../protocol/cluster.ts';
+import { parseNodeId, type Incarnation } from '../../protocol/ids.ts';
+import { SimGateway } from './sim-gateway.ts';
+import { SIM_SLOTS } from './sim-names.ts';
+import { SimWorker } from './sim-worker.ts';
+import type { SimWorld } from './sim-world.ts';
+
+export interface ClusterWorker {
+  readonly sim: SimWorker;
+  readonly node: WorkerNode;
+  state: 'running' | 'frozen' | 'dead';
+}
+
+export interface RealClusterOptions {
+  /** Absent: true. Without the system account nobody can be cut off, and takeovers fence. */
+  readonly system?: boolean;
+}
+
+export class RealCluster {
+  readonly workers: ClusterWorker[] = [];
+  readonly gateways: SimGateway[] = [];
+  readonly #world: SimWorld;
+  readonly #withSystem: boolean;
+  /** Called with each event that a worker logs. */
+  onWorkerLog: (worker: string, event: string) => void = () => {};
+  #started = 0;
+
+  constructor(world: SimWorld, options: RealClusterOptions = {}) {
+    this.#world = world;
+    this.#withSystem = options.system ?? true;
+  }
+
+  get alive(): ClusterWorker[] {
+    return this.workers.filter(({ state }) => state === 'running');
+  }
+
+  manager(): ClusterWorker | undefined {
+    return this.alive.find(({ node }) => node.isRingManager());
+  }
+
+  startWorker(): ClusterWorker {
+    this.#started += 1;
+    const name = `worker${this.#started}`;
+    const entry = this.#entry(name, 'worker', this.#world.incarnation(name));
+    const sim = new SimWorker(this.#world, name, entry.incarnation, (event) => this.onWorkerLog(name, event));
+    const { broker, clock, logger } = sim;
+    const system = this.#withSystem ? this.#system(entry.incarnation) : undefined;
+    const node = startWorkerNode({ broker, system, host: sim.watchedHost(), entry, clock, logger, slots: SIM_SLOTS });
+    const worker: ClusterWorker = { sim, node, state: 'running' };
+    // A process that was declared dead ends; its supervisor starts a new life a second later.
+    node.onEvicted(() => this.#endLater(worker));
+    node.ready.catch(() => this.#endLater(worker));
+    this.workers.push(worker);
+    return worker;
+  }
+
+  startGateway(name: string): SimGateway {
+    let node: MemberNode | undefined;
+    const gateway = new SimGateway(this.#world, name, {
+      slotsOf: (worker) => node?.table().slotsOf(worker) ?? [],
+      ownerOf: (slot) => node?.table().rows[slot]?.owner,
+    });
+    const entry = this.#entry(name, 'gateway', gateway.ref.incarnation);
+    const { broker, clock, logger, shell } = gateway;
+    node = startMemberNode({ broker, entry, clock, logger, load: () => shell.sessionCount });
+    node.onSlotsServed((slots) => shell.post({ kind: 'rows-changed', slots }));
+    node.onEvicted(() => this.killGateway(gateway));
+    node.ready.catch(() => this.killGateway(gateway));
+    this.gateways.push(gateway);
+    return gateway;
+  }
+
+  killGateway(gateway: SimGateway): void {
+    if (!gateway.alive) return;
+    gateway.kill();
+    this.#world.clock.setTimeout(() => this.startGateway(`${gateway.name}b`), RESTART_MS);
+  }
+
+  /** SIGKILL. A supervisor starts it again. */
+  kill(worker: ClusterWorker): void {
+    if (worker.state === 'dead') return;
+    worker.state = 'dead';
+    worker.sim.kill();
+    this.#world.clock.setTimeout(() => this.startWorker(), RESTART_MS);
+  }
+
+  freeze(worker: ClusterWorker, forMs: number): void {
+    if (worker.state !== 'running') return;
+    worker.state = 'frozen';
+    worker.sim.freeze();
+    this.#world.clock.setTimeout(() => {
+      if (worker.state !== 'frozen') return;
+      worker.state = 'running';
+      worker.sim.thaw();
+    }, forMs);
+  }
+
+  /** SIGTERM: everything is handed over, then the process ends. */
+  async drain(worker: ClusterWorker): Promise<void> {
+    this.#world.history.note(worker.sim.name, 'drains', undefined);
+    await worker.node.drain();
+    if (worker.state === 'dead') return;
+    await worker.node.stop();
+    this.kill(worker);
+  }
+
+  /** Two managers: somebody else's name stands in the key while the first still believes in its lease. */
+  async stealOffice(): Promise<void> {
+    const rival = this.alive.find((worker) => worker !== this.manager());
+    if (rival === undefined) return;
+    this.#world.history.note('script', 'steals-office', undefined, rival.sim.name);
+    const value = Buffer.from(JSON.stringify({ incarnation: rival.sim.incarnation, renewedAt: 0 }));
+    const thief = this.#world.hub.connect('thief');
+    await thief.kv('belfry_cluster').put('manager', value);
+    await thief.close();
+  }
+
+  /** Every slot is served by the one whom the newest table names. */
+  get settled(): boolean {
+    const tables = this.alive.map(({ node }) => node.table()).sort((a, b) => b.view - a.view);
+    const rows = tables[0]?.rows ?? [];
+    return (
+      rows.length > 0 &&
+      rows.every(({ owner, state, epoch }, slot) => {
+        const worker = this.alive.find(({ sim }) => sim.incarnation === owner);
+        return state === 'stable' && worker?.sim.open.get(slot) === epoch;
+      })
+    );
+  }
+
+  #endLater(worker: ClusterWorker): void {
+    this.#world.history.note(worker.sim.name, 'ends', undefined);
+    this.#world.clock.setTimeout(() => this.kill(worker), 1);
+  }
+
+  #system(self: Incarnation): BrokerSystem {
+    const system = this.#world.hub.system();
+    if (this.#world.mutations.evictionWaitOff !== true) return system;
+    // Everybody but ourselves seems to be closed.
+    const isOurs = (prefix: string): boolean => prefix === clientName(self, '');
+    return { ...system, connectionsOf: async (prefix, ms) => (isOurs(prefix) ? system.connectionsOf(prefix, ms) : []) };
+  }
+
+  #entry(name: string, role: Role, incarnation: Incarnation): NodeEntry {
+    const place = { zone: '', weight: 1, region: 'local', publicUrl: '', pid: 1, version: '0' };
+    return { id: parseNodeId(name)!, incarnation, role, startedAt: this.#world.clock.wallMs(), ...place };
+  }
+}
+
+const RESTART_MS = 1_000;
