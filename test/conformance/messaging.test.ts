@@ -85,7 +85,7 @@ describe.each([
       const listening = worker.commands.subscribe(here, (message) => void seen.push(text(message.data)));
       expect(await worker.commands.flush(2_000)).toBe(true);
       expect((await webapp.commands.request(here, bytes('x'), 20)).kind).toBe('timeout');
-      expect(seen).toEqual(['x']);
+      await vi.waitFor(() => expect(seen).toEqual(['x']));
       listening.unsubscribe();
       expect(await worker.commands.flush(2_000)).toBe(true);
       expect((await webapp.commands.request(here, bytes('y'), 1_000)).kind).toBe('no-responders');
