@@ -215,7 +215,8 @@ export function meetWaiters(turn: Turn, stream: Stream): void {
 /** The user left the stream, at its place in it; a session that catches up still gets what came before. */
 export function stopFollowing(turn: Turn, session: Session, stream: Stream): void {
   const waiter = waiterOf(stream, session);
-  if (waiter !== undefined) return leaveWaiter(waiter);
+  // One that is ahead of this gateway has seen more than the leave already.
+  if (waiter !== undefined) return waiter.ahead > stream.last ? endWaiter(turn, waiter) : leaveWaiter(waiter);
   if (session.phase.kind === 'awaiting-resume') session.phase.from.delete(stream.id);
   else if (session.phase.kind !== 'setting-up') {
     turn.out.push({ kind: 'unsubscribe', session: session.number, topic: stream.id });
