@@ -128,26 +128,33 @@ export class Subscriptions {
     if (entry === undefined || slot.ended || outbox.gone) return;
     const failure = await this.position(slot, entry);
     if (slot.ended || outbox.gone) return;
-    if (failure !== undefined) {
-      // Told to nobody: the gateway says its cursors again each minute, and at once when it sees a hole.
-      this.#context.logger.debug('cursor_not_checked', { stream, slot: slot.number, failure });
-      return;
-    }
-    const tail = entry.seq;
-    if (cursor === tail) return;
+    const isChecked = failure === undefined && (await this.#serve(slot, entry, outbox, cursor));
+    if (isChecked || slot.ended || outbox.gone) return;
+    // The gateway was told that its cursor is taken care of, and says it again in a minute only.
+    this.#context.logger.debug('cursor_not_checked', { stream, slot: slot.number, failure });
+    const again = (): void => this.#checks.add(() => this.#check(slot, stream, outbox, cursor));
+    this.#context.clock.setTimeout(again, limits.cursorCheckRetryMs);
+  }
+
+  /** False: the log did not say what the gateway misses. */
+  async #serve(slot: Slot, entry: SlotEntry, outbox: GatewayOutbox, cursor: number): Promise<boolean> {
+    const { stream, seq: tail } = entry;
+    if (cursor === tail) return true;
     if (cursor > tail) return this.#rewind(slot, stream, outbox, cursor, tail);
-    if (tail - cursor > limits.catchUpEventsMax) return sayResync(outbox, stream, cursor, tail);
-    await this.#replay(slot, stream, outbox, cursor, tail);
+    if (tail - cursor <= limits.catchUpEventsMax) return this.#replay(slot, stream, outbox, cursor, tail);
+    sayResync(outbox, stream, cursor, tail);
+    return true;
   }
 
   /** The gateway has more than we: the log lost its end, or somebody else writes it and we do not own it any more. */
-  async #rewind(slot: Slot, stream: StreamId, outbox: GatewayOutbox, cursor: number, tail: number): Promise<void> {
+  async #rewind(slot: Slot, stream: StreamId, outbox: GatewayOutbox, cursor: number, tail: number): Promise<boolean> {
     const end = await this.#end(slot, stream);
-    if (slot.ended || outbox.gone || end === undefined || end.nextSeq > cursor) return;
-    sayResync(outbox, stream, cursor, tail);
+    if (slot.ended || outbox.gone || end === undefined) return false;
+    if (end.nextSeq <= cursor) sayResync(outbox, stream, cursor, tail);
+    return true;
   }
 
-  async #replay(slot: Slot, stream: StreamId, outbox: GatewayOutbox, cursor: number, tail: number): Promise<void> {
+  async #replay(slot: Slot, stream: StreamId, outbox: GatewayOutbox, cursor: number, tail: number): Promise<boolean> {
     const { hotTails, team } = this.#context;
     let position: LogPosition | undefined;
     for (let after = cursor; after < tail; ) {
@@ -159,19 +166,23 @@ export class Subscriptions {
       );
       if (events === undefined) {
         position ??= await this.#end(slot, stream);
-        if (position === undefined) return;
+        if (position === undefined) return false;
         const read = await slot.reads.events(stream, position, {
           after,
           upTo: tail,
           limit: limits.resumeReadEventsMax,
         });
-        if (slot.ended || outbox.gone || !read.ok) return;
-        if (read.value.gone) return sayResync(outbox, stream, after, tail);
+        if (slot.ended || outbox.gone || !read.ok) return false;
+        if (read.value.gone) {
+          sayResync(outbox, stream, after, tail);
+          return true;
+        }
         ({ events } = read.value);
       }
       for (const { seq, event } of events) sayEvent(outbox, stream, seq, event, team);
       after = events.at(-1)?.seq ?? tail;
     }
+    return true;
   }
 
   async #end(slot: Slot, stream: StreamId): Promise<LogPosition | undefined> {

@@ -61,6 +61,8 @@ export const actorLimits = {
   catchUpEventsMax: 10_000,
   /** Cursor checks waiting in one worker. Beyond: `cursors` is refused as retryable. */
   cursorChecksWaitingMax: 1_000_000,
+  /** Wait before a cursor is checked again that the log, or an actor coming to life, said nothing about. */
+  cursorCheckRetryMs: 250,
   /** Users whose presence one worker keeps. Beyond: new ones are `unknown`. */
   presenceUsersPerWorkerMax: 1_000_000,
   /** Life of a typing event. Later ones of the same user and channel within it are dropped (at-most-once, G9). */
