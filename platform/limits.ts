@@ -19,5 +19,3 @@ export const limits = {
   ...gatewayLimits,
   ...clusterLimits,
 } as const;
-
-export type Limits = typeof limits;

@@ -198,6 +198,3 @@ export type SlotResult<K extends SlotCommand['kind']> = SlotResults[K];
 export type Reply<T = unknown> =
   | { readonly requestId: number; readonly ok: true; readonly result: T }
   | { readonly requestId: number; readonly ok: false; readonly failure: Failure };
-
-/** Presence changes and channels a client may name, kept for both edges. */
-export type ConversationId = ChannelId;

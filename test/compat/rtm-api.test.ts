@@ -3,28 +3,16 @@ import { RTMClient } from '@slack/rtm-api';
 import { WebClient } from '@slack/web-api';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startBelfryDev, type BelfryDev } from '../support/belfry-dev.ts';
+import { quietLogger } from '../support/quiet-logger.ts';
 
 type Frame = Record<string, unknown>;
-type ClientOptions = NonNullable<ConstructorParameters<typeof RTMClient>[1]>;
 
 let dev: BelfryDev;
 const open: RTMClient[] = [];
 
-function silent(): NonNullable<ClientOptions['logger']> {
-  const nothing = () => undefined;
-  return {
-    debug: nothing,
-    info: nothing,
-    warn: nothing,
-    error: nothing,
-    setLevel: nothing,
-    getLevel: () => 'error' as never,
-    setName: nothing,
-  };
-}
 /** A started client, ready to send. */
 async function connect(token: string): Promise<RTMClient> {
-  const client = new RTMClient(token, { slackApiUrl: dev.file.api, logger: silent() });
+  const client = new RTMClient(token, { slackApiUrl: dev.file.api, logger: quietLogger() });
   open.push(client);
   const ready = nextReady(client);
   await client.start();
@@ -46,7 +34,7 @@ function eventOf(client: RTMClient, kind: string, accept: (frame: Frame) => bool
 const token = (place: number) => dev.file.users[place]?.token ?? '';
 const userId = (place: number) => dev.file.users[place]?.id ?? '';
 const general = () => dev.file.channels[0]?.id ?? '';
-const web = (place: number) => new WebClient(token(place), { slackApiUrl: dev.file.api, logger: silent() });
+const web = (place: number) => new WebClient(token(place), { slackApiUrl: dev.file.api, logger: quietLogger() });
 
 beforeAll(async () => {
   dev = await startBelfryDev({});

@@ -3,27 +3,16 @@ import { randomUUID } from 'node:crypto';
 import { WebClient, type WebClientOptions } from '@slack/web-api';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startBelfryDev, type BelfryDev } from '../support/belfry-dev.ts';
+import { quietLogger } from '../support/quiet-logger.ts';
 
 let dev: BelfryDev;
 let alice: WebClient;
 let bob: WebClient;
 let bot: WebClient;
 
-const quiet: WebClientOptions = { logger: silent(), retryConfig: { retries: 1 } };
+const quiet: WebClientOptions = { logger: quietLogger(), retryConfig: { retries: 1 } };
 function client(token: string): WebClient {
   return new WebClient(token, { ...quiet, slackApiUrl: dev.file.api });
-}
-function silent(): NonNullable<WebClientOptions['logger']> {
-  const nothing = () => undefined;
-  return {
-    debug: nothing,
-    info: nothing,
-    warn: nothing,
-    error: nothing,
-    setLevel: nothing,
-    getLevel: () => 'error' as never,
-    setName: nothing,
-  };
 }
 /** The platform error's code of a call that has to fail. */
 async function errorOf(call: Promise<unknown>): Promise<string> {

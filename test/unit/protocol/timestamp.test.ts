@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatTs, parseTs } from '../../../protocol/timestamp.ts';
 
-const micros = fc.integer({ min: 0, max: 9_999_999_999_999_999 });
+const micros = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 
 test('a timestamp survives its string form, and strings sort as times do', () => {
   const modern = fc.integer({ min: 1_000_000_000_000_000, max: 8_999_999_999_999_999 });
   fc.assert(
-    fc.property(micros.filter(Number.isSafeInteger), (ts) => {
+    fc.property(micros, (ts) => {
       expect(parseTs(formatTs(ts))).toBe(ts);
     }),
   );
