@@ -5,8 +5,6 @@ const mib = 1_024 * kib;
 
 export const actorLimits = {
   // --- Channel actors ------------------------------------------------------------------------------------------
-  /** Slots of the table. Fixed when the cluster is created. */
-  slotCount: 4_096,
   /** Messages waiting for one actor. Beyond: the command is refused as retryable, `busy`. */
   mailboxMessagesMax: 1_000,
   /** Bytes waiting for one actor. Beyond: as for messages. */

@@ -69,6 +69,4 @@ export const gatewayLimits = {
   interestReconcileMs: 60_000,
   /** Subscription requests of one message to a slot. Beyond: several messages. */
   subscribeEntriesMax: 1_000,
-  /** Messages waiting in one NATS subscription's queue. Beyond: the connection is treated as lost (gaps are filled). */
-  natsQueueMessagesMax: 65_536,
 } as const;
