@@ -17,6 +17,7 @@ import { DecodeError } from '../protocol/errors.ts';
 import type { Incarnation } from '../protocol/ids.ts';
 import { decide, type GatewayView } from './gateway-actor.ts';
 import { gatewayLimits, type GatewayLimits } from './gateway-limits.ts';
+import { allMemberships } from './gateway-listing.ts';
 import type { GatewayEffect, GatewayMessage, SessionClaims, SlotAsk } from './gateway-messages.ts';
 import { GatewayReads, type ReadRequest } from './gateway-reads.ts';
 import { createGatewayState, type GatewayCounts, type GatewayState } from './gateway-state.ts';
@@ -190,8 +191,7 @@ export class GatewayShell {
   }
 
   async #askMemberships({ user }: Extract<GatewayEffect, { kind: 'ask-memberships' }>): Promise<void> {
-    const outcome = await this.#options.sender.toStream<'memberships'>(user, { kind: 'memberships' });
-    this.post({ kind: 'memberships', user, outcome });
+    this.post({ kind: 'memberships', user, outcome: await allMemberships(this.#options.sender, user) });
   }
 
   async #send({ session, post, channel, command }: Extract<GatewayEffect, { kind: 'post' }>): Promise<void> {
