@@ -1,9 +1,10 @@
 /** The built `belfry` command as a user runs it: its exit code and what it printed. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { projectRoot } from '../../bin/project-root.ts';
 
-export const belfryBinary = fileURLToPath(new URL('../../dist/bin/belfry.js', import.meta.url));
+export const belfryBinary = join(projectRoot(), 'dist/bin/belfry.js');
 
 export interface CliRun {
   readonly child: ChildProcess;

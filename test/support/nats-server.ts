@@ -13,7 +13,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { projectRoot } from '../../bin/project-root.ts';
 
 const NATS_USERS = ['webapp', 'worker', 'gateway', 'admin', 'sys'] as const;
 export type NatsUser = (typeof NATS_USERS)[number];
@@ -40,7 +40,7 @@ export interface TestNatsServer {
   stop(): Promise<void>;
 }
 
-const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
+const REPOSITORY = projectRoot();
 const START_WAIT_MS = 10_000;
 
 export async function startNatsServer(): Promise<TestNatsServer> {

@@ -1,0 +1,192 @@
+/**
+ * The cluster that is tormented: a `belfry dev` of three workers, two gateways and two webapps, and one more worker that
+ * reaches the broker only through a proxy. Processes are named by role and id, and found by their number as it is now.
+ *
+ * C1  Only processes of this cluster are signalled, each by its own number.
+ * C2  stop() ends everything, frozen processes included.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { api } from '../support/api.ts';
+import { spawnBelfry, type CliRun } from '../support/belfry-cli.ts';
+import { startBelfryDev, type BelfryDev } from '../support/belfry-dev.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
+import { until } from '../support/until.ts';
+
+export type ChaosRole = 'nats' | 'webapp' | 'worker' | 'gateway';
+export interface Victim {
+  readonly role: ChaosRole;
+  readonly id: string;
+  readonly pid: number;
+}
+
+export interface ClusterSize {
+  readonly workers: number;
+  readonly gateways: number;
+  readonly webapps: number;
+  /** A worker behind the proxy, besides those. */
+  readonly proxied: boolean;
+}
+
+interface NodeState {
+  readonly id: string;
+  readonly pid: number;
+  readonly state: string;
+  readonly slots: number;
+}
+
+const settleMs = 45_000;
+const proxiedId = 'worker-far';
+
+export class ChaosCluster {
+  readonly dev: BelfryDev;
+  readonly proxy: TcpProxy | undefined;
+  readonly #size: ClusterSize;
+  readonly #frozen = new Set<number>();
+  readonly #apis = new Map<string, string>();
+  #far: CliRun | undefined;
+  #farLog = '';
+  #stopping = false;
+
+  static async start(size: ClusterSize, logLevel = 'error'): Promise<ChaosCluster> {
+    const dev = await startBelfryDev({
+      ...{ workers: size.workers, gateways: size.gateways, webapps: size.webapps },
+      args: ['--rate-limits', 'off', '--log-level', logLevel],
+    });
+    const port = dev.file.processes.find(({ role }) => role === 'nats')?.port ?? 0;
+    const proxy = size.proxied ? await TcpProxy.start(port) : undefined;
+    const cluster = new ChaosCluster(dev, proxy, size);
+    try {
+      if (proxy !== undefined) cluster.#startFar(logLevel);
+      await cluster.settled();
+      return cluster;
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+  }
+
+  private constructor(dev: BelfryDev, proxy: TcpProxy | undefined, size: ClusterSize) {
+    this.dev = dev;
+    this.proxy = proxy;
+    this.#size = size;
+  }
+
+  /** Base URLs of all webapps, also of one that is down: its port stays. */
+  get apis(): readonly string[] {
+    const webapps = this.dev.file.processes.filter(({ role }) => role === 'webapp');
+    for (const { id, port } of webapps) this.#apis.set(id, `http://127.0.0.1:${port}/api/`);
+    return [...this.#apis.values()];
+  }
+
+  /** What runs and is ready, frozen ones left out. */
+  running(role: ChaosRole): Victim[] {
+    const listed = this.dev.file.processes.filter((process) => process.role === role && !this.#frozen.has(process.pid));
+    return listed.map(({ id, pid }) => ({ role, id, pid }));
+  }
+
+  signal({ pid }: Victim, signal: NodeJS.Signals): boolean {
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+      throw error;
+    }
+    if (signal === 'SIGSTOP') this.#frozen.add(pid);
+    if (signal === 'SIGCONT') this.#frozen.delete(pid);
+    return true;
+  }
+
+  /** Whether the id runs again, as another process. */
+  isBack({ id, pid }: Victim): boolean {
+    return this.dev.file.processes.some((process) => process.id === id && process.pid !== pid);
+  }
+
+  /** Every process is there and every worker has its share of the slots, none in hand-off. */
+  async settled(deadlineMs = settleMs): Promise<void> {
+    const { workers, gateways, webapps, proxied } = this.#size;
+    const wanted = { workers: workers + (proxied ? 1 : 0), gateways, webapps };
+    let last = '';
+    const look = async () => {
+      if (this.dev.file.processes.length !== workers + gateways + webapps + 1) {
+        last = JSON.stringify(this.dev.file.processes);
+        return false;
+      }
+      const info = await this.info();
+      last = JSON.stringify(info);
+      return info !== undefined && isSettled(info, wanted);
+    };
+    await until('the cluster to settle', look, deadlineMs).catch((error: unknown) => {
+      throw new Error(`the cluster did not settle: ${last}`, { cause: error });
+    });
+  }
+
+  /** belfry.cluster.info of any webapp that answers. */
+  async info(): Promise<Record<string, unknown> | undefined> {
+    for (const base of this.apis) {
+      try {
+        return await api(base, 'belfry.cluster.info', this.dev.file.admin);
+      } catch {
+        // The next webapp may answer.
+      }
+    }
+    return undefined;
+  }
+
+  /** What the processes logged. */
+  log(): string {
+    return `${this.dev.run.stderr()}\n${this.#farLog}${this.#far?.stderr() ?? ''}`;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const pid of this.#frozen) this.signal({ role: 'worker', id: '', pid }, 'SIGCONT');
+    this.proxy?.heal();
+    this.#far?.child.kill('SIGKILL');
+    await this.#far?.ended;
+    await this.dev.stop();
+    await this.proxy?.stop();
+  }
+
+  /** Starts it again whenever it has ended, as a supervisor does. */
+  #startFar(logLevel: string): void {
+    const { nats } = JSON.parse(readFileSync(join(this.dev.data, 'secrets.json'), 'utf8')) as {
+      nats: Record<string, string>;
+    };
+    const args = [
+      'worker',
+      '--id',
+      proxiedId,
+      '--nats',
+      `nats://127.0.0.1:${this.proxy?.port}`,
+      '--log-level',
+      logLevel,
+    ];
+    const env = {
+      ...{ BELFRY_NATS_USER: 'worker', BELFRY_NATS_PASSWORD: nats['worker'] ?? '' },
+      ...{ BELFRY_NATS_SYS_USER: 'sys', BELFRY_NATS_SYS_PASSWORD: nats['sys'] ?? '' },
+    };
+    const begin = () => {
+      const run = spawnBelfry(args, env);
+      this.#far = run;
+      void run.ended.then(() => {
+        this.#farLog += run.stderr();
+        if (!this.#stopping) setTimeout(() => !this.#stopping && begin(), 1_000);
+      });
+    };
+    begin();
+  }
+}
+
+function isSettled(
+  info: Record<string, unknown>,
+  wanted: { readonly workers: number; readonly gateways: number; readonly webapps: number },
+): boolean {
+  const nodes = (key: string) => (info[key] ?? []) as NodeState[];
+  const counts = Object.entries(wanted).every(([key, count]) => nodes(key).length === count);
+  const serving = Object.keys(wanted).every((key) => nodes(key).every(({ state }) => state === 'serving'));
+  const shares = nodes('workers').map(({ slots }) => slots);
+  const slots = info['slots'] as { readonly handoff: number; readonly orphaned: number };
+  const even = Math.max(...shares) - Math.min(...shares) <= 0.05 * Math.max(...shares);
+  return counts && serving && even && slots.handoff === 0 && slots.orphaned === 0;
+}
