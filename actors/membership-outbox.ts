@@ -8,7 +8,7 @@
  * N3  At most `inFlightMax` notes are on their way, at most `waitingMax` are kept (checked by whoever decides joins).
  */
 import type { CommandSender } from '../cluster/command-sender.ts';
-import type { Clock } from '../platform/clock.ts';
+import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { ChannelMeta } from '../protocol/events.ts';
@@ -20,6 +20,14 @@ export interface Note {
   readonly seq: number;
   readonly member: boolean;
   readonly actor?: UserId;
+}
+
+interface Waiter {
+  readonly upTo: number;
+  /** Whose notes are missing. */
+  readonly users: Set<UserId>;
+  readonly done: () => void;
+  readonly patience: Timer;
 }
 
 export interface MembershipOutboxOptions {
@@ -35,7 +43,7 @@ export class MembershipOutbox {
   readonly #notes = new Map<UserId, Note[]>();
   readonly #sending = new Set<UserId>();
   readonly #ready: UserId[] = [];
-  readonly #waiters: { readonly upTo: number; readonly users: Set<UserId>; done(): void }[] = [];
+  readonly #waiters = new Set<Waiter>();
   #count = 0;
   #closed = false;
 
@@ -62,17 +70,22 @@ export class MembershipOutbox {
     this.#pump();
   }
 
-  /** Calls `done` once every kept note of these users up to `seq` is delivered; at once if there is none. */
+  /**
+   * Calls `done` once every kept note of these users up to `seq` is delivered, at once if there is none; and after
+   * `membershipAnswerWaitMs` in any case, before the sender of the command would give up on a change that stands.
+   */
   whenDelivered(users: readonly UserId[], upTo: number, done: () => void): void {
     const missing = new Set(users.filter((user) => (this.#notes.get(user)?.[0]?.seq ?? Number.MAX_VALUE) <= upTo));
     // Beyond the limit the answer comes before the notes are delivered; nothing is lost by that.
-    if (missing.size === 0 || this.#waiters.length >= limits.membershipNotesWaitingMax) return done();
-    this.#waiters.push({ upTo, users: missing, done });
+    if (missing.size === 0 || this.#waiters.size >= limits.membershipNotesWaitingMax) return done();
+    const patience = this.#options.clock.setTimeout(() => this.#settle(waiter), limits.membershipAnswerWaitMs);
+    const waiter: Waiter = { upTo, users: missing, done, patience };
+    this.#waiters.add(waiter);
   }
 
   /** Whoever waits is let go: what they wait for is in the log. */
   letGo(): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.done();
+    for (const waiter of [...this.#waiters]) this.#settle(waiter);
   }
 
   close(): void {
@@ -140,9 +153,13 @@ export class MembershipOutbox {
 
   #release(user: UserId, nextSeq: number): void {
     for (const waiter of [...this.#waiters]) {
-      if (nextSeq <= waiter.upTo || !waiter.users.delete(user) || waiter.users.size > 0) continue;
-      this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
-      waiter.done();
+      if (nextSeq > waiter.upTo && waiter.users.delete(user) && waiter.users.size === 0) this.#settle(waiter);
     }
+  }
+
+  #settle(waiter: Waiter): void {
+    waiter.patience.cancel();
+    this.#waiters.delete(waiter);
+    waiter.done();
   }
 }

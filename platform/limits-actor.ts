@@ -55,6 +55,8 @@ export const actorLimits = {
   membershipNotesInFlightMax: 64,
   membershipNotesWaitingMax: 5_000,
   membershipNoteRetryMs: 1_000,
+  /** Longest that the answer to a join or an invitation waits for its members' streams. Beyond: answered; they hear later. */
+  membershipAnswerWaitMs: 3_000,
   /** A cursor further behind than this gets `resync`. */
   catchUpEventsMax: 10_000,
   /** Cursor checks waiting in one worker. Beyond: `cursors` is refused as retryable. */

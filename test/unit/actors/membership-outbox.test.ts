@@ -62,6 +62,18 @@ test('who waits for a seq is not held up by later notes', async () => {
   expect(done).toBe(true);
 });
 
+test('nobody waits for ever: past its patience an answer goes out, and the note is still kept', async () => {
+  let answers = 0;
+  outbox.add({ user: ALICE, seq: 2, member: true });
+  outbox.whenDelivered([ALICE], 2, () => (answers += 1));
+  clock.advance(limits.membershipAnswerWaitMs - 1);
+  expect(answers).toBe(0);
+  clock.advance(1);
+  expect([answers, outbox.size]).toEqual([1, 1]);
+  await sent[0]?.settle(true);
+  expect([answers, outbox.size]).toEqual([1, 0]);
+});
+
 test('so many are on their way at once, and no more', async () => {
   for (let n = 0; n < 200; n++) outbox.add({ user: userId(n), seq: n + 2, member: true });
   expect(sent).toHaveLength(limits.membershipNotesInFlightMax);

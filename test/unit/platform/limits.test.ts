@@ -27,6 +27,7 @@ describe('limits', () => {
   it('let several of the shorter waits fit into each longer one', () => {
     expect(limits.commandResendMs * 5).toBeLessThan(limits.commandBudgetMs);
     expect(limits.commandBackoffLastMs).toBeLessThan(limits.commandResendMs);
+    expect(limits.membershipAnswerWaitMs).toBeLessThan(limits.commandBudgetMs - limits.commandResendMs);
     expect(limits.heartbeatMs * 3).toBeLessThan(limits.suspectAfterMs);
     expect(limits.ringManagerRenewMs * 2).toBeLessThan(limits.ringManagerLeaseMs);
     expect(limits.suspectAfterMs + limits.suspectPingMs).toBeLessThan(1_000);
