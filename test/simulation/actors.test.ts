@@ -2,8 +2,8 @@
 import { describe, it } from 'vitest';
 import { runActorHistory } from './actor-histories.ts';
 
-const SEEDS = 1_800;
-const GROUP = 300;
+const SEEDS = 1_400;
+const GROUP = 200;
 
 describe('actors, log and gateways under faults', () => {
   it.each(Array.from({ length: SEEDS / GROUP }, (_, group) => 1 + group * GROUP))(

@@ -53,7 +53,7 @@ function trouble(world: SimWorld, cluster: RealCluster): void {
   // A majority is not needed, but somebody has to be there.
   if (worker === undefined || alive.length < 2) return;
   const { incarnation } = worker.sim;
-  switch (rng.int(12)) {
+  switch (rng.int(13)) {
     case 0:
       return cluster.kill(worker);
     case 1:
@@ -63,6 +63,15 @@ function trouble(world: SimWorld, cluster: RealCluster): void {
     case 3:
       network.stall(incarnation, 'to-server', 900);
       return network.stall(incarnation, 'to-client', 900);
+    case 12: {
+      // One connection hangs, the others do not.
+      const lanes = ['commands', 'control', 'append', 'read'] as const;
+      const [one, two] = [lanes[rng.int(4)], lanes[rng.int(4)]];
+      const isOn = (name: string | undefined) => (hop: MemoryHop) =>
+        hop.incarnation === incarnation && hop.lane === name;
+      network.hold(isOn(one), 100 + rng.int(1_800));
+      return network.hold(isOn(two), 100 + rng.int(1_800));
+    }
     case 4:
       return hub.cut(incarnation, (['commands', 'control', 'append', 'read'] as const)[rng.int(4)]);
     case 5:
@@ -82,7 +91,8 @@ function trouble(world: SimWorld, cluster: RealCluster): void {
     }
     case 10: {
       const gateway = cluster.gateways[rng.int(cluster.gateways.length)];
-      if (gateway !== undefined) rng.int(2) === 0 ? cluster.killGateway(gateway) : hub.cut(gateway.ref.incarnation);
+      if (gateway !== undefined && rng.int(2) === 0) cluster.killGateway(gateway);
+      else if (gateway !== undefined) hub.cut(gateway.ref.incarnation);
       return;
     }
     default:

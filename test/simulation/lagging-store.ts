@@ -17,6 +17,8 @@ export class ReadLag {
   readonly told = new Set<number>();
   readonly seenMs = new Map<number, number>();
   on = false;
+  /** Every record that nobody was told of is hidden for its time. */
+  always = false;
 
   constructor(clock: SimClock, rng: Rng) {
     this.clock = clock;
@@ -24,10 +26,10 @@ export class ReadLag {
   }
 
   hides(sequence: number): boolean {
-    if (!this.on || this.told.has(sequence)) return false;
+    if ((!this.on && !this.always) || this.told.has(sequence)) return false;
     const seenMs = this.seenMs.get(sequence) ?? this.clock.monotonicMs();
     this.seenMs.set(sequence, seenMs);
-    return this.clock.monotonicMs() - seenMs < LAG_MS && this.rng.float() < LAG_CHANCE;
+    return this.clock.monotonicMs() - seenMs < LAG_MS && (this.always || this.rng.float() < LAG_CHANCE);
   }
 }
 

@@ -2,9 +2,9 @@
  * The whole cluster in virtual time: worker nodes that own what the table gives them, an elected ring manager, gateways
  * that follow the table. Everything is the real code but the broker, the sockets and the clock.
  */
-import type { BrokerSystem } from '../../broker/broker.ts';
-import { clientName } from '../../broker/broker.ts';
+import { clientName, type Broker, type BrokerSystem } from '../../broker/broker.ts';
 import { startMemberNode, type MemberNode } from '../../cluster/member-node.ts';
+import { ClusterJoinError } from '../../cluster/own-node.ts';
 import { startWorkerNode, type WorkerNode } from '../../cluster/worker-node.ts';
 import type { NodeEntry, Role } from '../../protocol/cluster.ts';
 import { parseNodeId, type Incarnation } from '../../protocol/ids.ts';
@@ -46,34 +46,43 @@ export class RealCluster {
     return this.alive.find(({ node }) => node.isRingManager());
   }
 
-  startWorker(): ClusterWorker {
+  /** `deaf`: its watches say nothing after what they began with. */
+  startWorker({ deaf = false }: { readonly deaf?: boolean } = {}): ClusterWorker {
     this.#started += 1;
     const name = `worker${this.#started}`;
     const entry = this.#entry(name, 'worker', this.#world.incarnation(name));
     const sim = new SimWorker(this.#world, name, entry.incarnation, (event) => this.onWorkerLog(name, event));
     const { broker, clock, logger } = sim;
+    if (deaf) deafen(broker);
     const system = this.#withSystem ? this.#system(entry.incarnation) : undefined;
     const node = startWorkerNode({ broker, system, host: sim.watchedHost(), entry, clock, logger, slots: SIM_SLOTS });
     const worker: ClusterWorker = { sim, node, state: 'running' };
     // A process that was declared dead ends; its supervisor starts a new life a second later.
     node.onEvicted(() => this.#endLater(worker));
-    node.ready.catch(() => this.#endLater(worker));
+    node.ready.catch((error: unknown) => {
+      this.#checkJoin(name, error);
+      this.#endLater(worker);
+    });
     this.workers.push(worker);
     return worker;
   }
 
   startGateway(name: string): SimGateway {
-    let node: MemberNode | undefined;
+    const late: { node?: MemberNode } = {};
     const gateway = new SimGateway(this.#world, name, {
-      slotsOf: (worker) => node?.table().slotsOf(worker) ?? [],
-      ownerOf: (slot) => node?.table().rows[slot]?.owner,
+      slotsOf: (worker) => late.node?.table().slotsOf(worker) ?? [],
+      ownerOf: (slot) => late.node?.table().rows[slot]?.owner,
     });
     const entry = this.#entry(name, 'gateway', gateway.ref.incarnation);
     const { broker, clock, logger, shell } = gateway;
-    node = startMemberNode({ broker, entry, clock, logger, load: () => shell.sessionCount });
+    const node = startMemberNode({ broker, entry, clock, logger, load: () => shell.sessionCount });
+    late.node = node;
     node.onSlotsServed((slots) => shell.post({ kind: 'rows-changed', slots }));
     node.onEvicted(() => this.killGateway(gateway));
-    node.ready.catch(() => this.killGateway(gateway));
+    node.ready.catch((error: unknown) => {
+      this.#checkJoin(name, error);
+      this.killGateway(gateway);
+    });
     this.gateways.push(gateway);
     return gateway;
   }
@@ -136,6 +145,12 @@ export class RealCluster {
     );
   }
 
+  /** A cluster that cannot take a node says so; anything else is a bug. */
+  #checkJoin(name: string, error: unknown): void {
+    if (error instanceof ClusterJoinError) return;
+    this.#world.history.violate('no process finds a bug in itself', `${name} ${String(error)}`);
+  }
+
   #endLater(worker: ClusterWorker): void {
     this.#world.history.note(worker.sim.name, 'ends', undefined);
     this.#world.clock.setTimeout(() => this.kill(worker), 1);
@@ -156,3 +171,12 @@ export class RealCluster {
 }
 
 const RESTART_MS = 1_000;
+
+function deafen(broker: Broker): void {
+  const kv = broker.kv.bind(broker);
+  broker.kv = (name) => {
+    const bucket = kv(name);
+    bucket.watch = () => ({ ready: Promise.resolve(), stop: () => {} });
+    return bucket;
+  };
+}

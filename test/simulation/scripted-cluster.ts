@@ -54,6 +54,12 @@ export class ScriptedWorker {
     if (this.sim.open.has(slot)) await this.#host.close(slot);
   }
 
+  /** No command reaches it any more, but it does not know why. */
+  deafen(slot: number): void {
+    this.#subscriptions.get(slot)?.unsubscribe();
+    this.#subscriptions.delete(slot);
+  }
+
   abandon(slot: number, reason: string): void {
     this.#subscriptions.get(slot)?.unsubscribe();
     this.#subscriptions.delete(slot);
@@ -159,9 +165,9 @@ export class ScriptedCluster {
     const lost = this.#slotsOf(worker.sim.incarnation);
     this.#spread(worker, true);
     // A fence keeps its appends out, not its answers to reads: nobody promised those until it has heard.
-    this.#world.staleOwners += 1;
+    this.#world.isStale(worker.sim.name);
     worker.sim.clock.setTimeout(() => {
-      this.#world.staleOwners -= 1;
+      this.#world.isStaleNoMore(worker.sim.name);
       for (const slot of lost) if (this.owner(slot) !== worker) worker.abandon(slot, 'moved');
     }, hearsAfterMs);
   }

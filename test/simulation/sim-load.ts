@@ -2,7 +2,7 @@
 import type { ChannelId, UserId } from '../../protocol/ids.ts';
 import { SimDevice } from './sim-device.ts';
 import type { SimGateway } from './sim-gateway.ts';
-import { CHANNELS, TEAM, USERS } from './sim-names.ts';
+import { CHANNELS, USERS } from './sim-names.ts';
 import { SimPoster } from './sim-poster.ts';
 import type { SimWorld } from './sim-world.ts';
 
@@ -85,5 +85,3 @@ export class SimLoad {
     return from[this.#world.rng.int(from.length)] as T;
   }
 }
-
-export const everyStream = [...CHANNELS, ...USERS, TEAM];

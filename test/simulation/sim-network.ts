@@ -18,9 +18,10 @@ export interface Noise {
 
 export const SILENCE: Noise = { loss: 0, delay: 0, delayMsMax: 0, duplicate: 0 };
 
+type HopRule = (hop: MemoryHop) => boolean;
+
 interface Stall {
-  readonly incarnation: string;
-  readonly direction: MemoryHop['direction'];
+  readonly matches: HopRule;
   readonly untilMs: number;
 }
 
@@ -29,7 +30,7 @@ export class SimNetwork {
   readonly #rng: Rng;
   #noise: Noise = SILENCE;
   #stalls: Stall[] = [];
-  #lossRules: ((hop: MemoryHop) => boolean)[] = [];
+  #lossRules: HopRule[] = [];
 
   constructor(clock: SimClock, rng: Rng) {
     this.#clock = clock;
@@ -57,11 +58,16 @@ export class SimNetwork {
 
   /** One direction of one process's connections stands still until then. */
   stall(incarnation: string, direction: MemoryHop['direction'], durationMs: number): void {
-    this.#stalls.push({ incarnation, direction, untilMs: this.#clock.monotonicMs() + durationMs });
+    this.hold((hop) => hop.incarnation === incarnation && hop.direction === direction, durationMs);
+  }
+
+  /** What matches, and what comes behind it on its connection, arrives then. */
+  hold(matches: HopRule, durationMs: number): void {
+    this.#stalls.push({ matches, untilMs: this.#clock.monotonicMs() + durationMs });
   }
 
   /** Loses what the rule says, as long as it is in force; returns the way to end it. */
-  lose(isLost: (hop: MemoryHop) => boolean): () => void {
+  lose(isLost: HopRule): () => void {
     this.#lossRules.push(isLost);
     return () => (this.#lossRules = this.#lossRules.filter((rule) => rule !== isLost));
   }
@@ -72,11 +78,11 @@ export class SimNetwork {
     this.#lossRules = [];
   }
 
-  #stalledMs({ incarnation, direction }: MemoryHop): number {
+  #stalledMs(hop: MemoryHop): number {
     if (this.#stalls.length === 0) return 0;
     const nowMs = this.#clock.monotonicMs();
     this.#stalls = this.#stalls.filter(({ untilMs }) => untilMs > nowMs);
-    const mine = this.#stalls.filter((stall) => stall.incarnation === incarnation && stall.direction === direction);
+    const mine = this.#stalls.filter(({ matches }) => matches(hop));
     return mine.reduce((most, { untilMs }) => Math.max(most, untilMs - nowMs), 0);
   }
 }

@@ -55,9 +55,10 @@ export class SimPoster {
 
   /** Sees at least what was acknowledged before it began. */
   async read(channel: ChannelId, viewer: UserId): Promise<void> {
+    const beganMs = this.#world.clock.monotonicMs();
     const ackedBefore = this.#world.ackedSeq(channel);
     const outcome = await this.#router.toStream<'info'>(channel, { kind: 'info', viewer }, { deadlineMs: ATTEMPT_MS });
-    if (outcome.ok) this.#world.readSaw(this.name, channel, outcome.result.info.seq, ackedBefore);
+    if (outcome.ok) this.#world.readSaw(this.name, channel, outcome.result.info.seq, ackedBefore, beganMs);
   }
 
   /** Until it is answered; undefined: rejected. */

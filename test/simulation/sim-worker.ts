@@ -88,6 +88,7 @@ export class SimWorker {
   kill(): void {
     this.#world.history.note(this.name, 'killed', undefined);
     this.clock.die();
+    this.#world.isStaleNoMore(this.name);
     this.open.clear();
     // What it had written to its sockets arrives before the broker sees them end.
     this.#world.network.stall(this.incarnation, 'to-client', 10_000);

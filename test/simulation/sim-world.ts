@@ -37,7 +37,8 @@ export class SimWorld {
   readonly readLag: ReadLag;
   readonly mutations: Mutations;
   /** Superseded owners that have not heard of it: until they have, a read may be answered by one of them. */
-  staleOwners = 0;
+  readonly #stale = new Set<string>();
+  #staleUntilMs = Number.NEGATIVE_INFINITY;
   readonly #openedBy = new Map<string, Incarnation>();
   readonly #acked = new Map<StreamId, number>();
 
@@ -115,10 +116,18 @@ export class SimWorld {
     return this.#acked.get(stream) ?? 0;
   }
 
-  /** S2, for a read that began when `ackedBefore` was known to somebody. */
-  readSaw(who: string, stream: StreamId, seq: number, ackedBefore: number): void {
+  isStale(worker: string): void {
+    this.#stale.add(worker);
+  }
+
+  isStaleNoMore(worker: string): void {
+    if (this.#stale.delete(worker)) this.#staleUntilMs = this.clock.monotonicMs();
+  }
+
+  /** S2, for a read that began at `beganMs`, when `ackedBefore` was known to somebody. */
+  readSaw(who: string, stream: StreamId, seq: number, ackedBefore: number, beganMs: number): void {
     this.history.note(who, 'read', stream, `tail ${seq}`);
-    if (seq >= ackedBefore || this.staleOwners > 0) return;
+    if (seq >= ackedBefore || this.#stale.size > 0 || this.#staleUntilMs >= beganMs) return;
     this.history.violate('a read sees what was acknowledged before it', `saw ${seq} of ${ackedBefore}`, stream);
   }
 
