@@ -38,6 +38,10 @@ export class ScriptedWorker {
     const again = this.sim.open.has(slot);
     if (again) this.abandon(slot, 'epoch_raised');
     this.#host.open(slot, { epoch, fence: fence || again });
+    this.listen(slot);
+  }
+
+  listen(slot: number): void {
     const receive = (data: Uint8Array, reply: string | undefined): void => {
       if (this.sim.open.has(slot)) this.#host.deliver(slot, data, reply);
     };
