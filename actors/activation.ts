@@ -7,11 +7,15 @@
  * L3  Where the previous owner may still write, an epoch record of ours stands in the log before anything is answered;
  *     one is enough for as long as we own the slot.
  * L4  An empty log under an existing snapshot is a fault, not a new stream.
+ * L5  What a former owner left when it released the slot is the log's end as nobody else could have changed it: it had
+ *     fenced the log where that was needed, and finished. It is used once; the first append compares as every other.
  */
 import { AppendLog } from '../broker/append-log.ts';
 import { LogReader, type LogOpening } from '../broker/log-reader.ts';
 import { limits } from '../platform/limits.ts';
+import { DecodeError } from '../protocol/errors.ts';
 import { apply, emptyState, type StreamState } from './channel-state.ts';
+import { decodeHotActor } from './hot-state.ts';
 import type { Note } from './membership-outbox.ts';
 import { notesOf } from './membership-notes.ts';
 import type { SnapshotHandle } from './snapshot.ts';
@@ -28,6 +32,9 @@ export interface Hydrated {
   readonly notes: readonly Note[];
 }
 
+/** An event in memory, besides its content. */
+const EVENT_BYTES = 320;
+
 export type Hydration =
   | Hydrated
   | { readonly kind: 'unavailable'; readonly reason: string }
@@ -38,6 +45,9 @@ const unavailable = (reason: string): Hydration => ({ kind: 'unavailable', reaso
 /** Never rejects. `signal` bounds how long it keeps asking a broker that does not answer. */
 export async function hydrate(home: StreamHome, signal: AbortSignal): Promise<Hydration> {
   const { context, slot, entry } = home;
+  const hot = hydrateHot(home);
+  context.activated[hot === undefined ? 'cold' : 'hot'] += 1;
+  if (hot !== undefined) return hot;
   const address = logAddress(context, slot, entry.stream);
   const reader = new LogReader(context.logs, address);
   const [snapshot, opening] = await Promise.all([context.snapshots.load(slot, entry.stream), reader.open(signal)]);
@@ -62,6 +72,24 @@ export async function hydrate(home: StreamHome, signal: AbortSignal): Promise<Hy
   const folded = await foldTail(home, reader, log, state, notes, signal);
   if (folded !== undefined) return folded;
   return { kind: 'hydrated', state, log, snapshot: snapshot.handle, snapshotSeq, notes };
+}
+
+/** L5 */
+function hydrateHot(home: StreamHome): Hydrated | undefined {
+  const { context, slot, entry } = home;
+  const bytes = context.hotStates.take(slot, entry.stream);
+  if (bytes === undefined) return undefined;
+  try {
+    const { position, state, notes, snapshot, snapshotSeq, tail, tailBytes } = decodeHotActor(entry.stream, bytes);
+    const log = new AppendLog(context.logs, logAddress(context, slot, entry.stream), position);
+    const eventBytes = EVENT_BYTES + Math.ceil(tailBytes / Math.max(1, tail.length));
+    for (const { seq, event } of tail) context.hotTails.push(entry.stream, seq, event, eventBytes);
+    return { kind: 'hydrated', state, log, snapshot, snapshotSeq, notes };
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error;
+    context.logger.warn('hot_state_unusable', { stream: entry.stream, slot, error });
+    return undefined;
+  }
 }
 
 /** Folds everything from the state's seq to the log's end; the reason when that is not to be had. */

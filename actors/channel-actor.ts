@@ -22,6 +22,7 @@ import { hydrate, type Hydrated, type Hydration } from './activation.ts';
 import type { Activation, Behaviour, TurnEnd } from './actor-cell.ts';
 import type { Ticket } from './answers.ts';
 import { apply } from './channel-state.ts';
+import { encodeHotActor } from './hot-state.ts';
 import { isNobody } from './interest.ts';
 import type { Mailbox } from './mailbox.ts';
 import { MembershipOutbox } from './membership-outbox.ts';
@@ -104,6 +105,22 @@ export class ChannelActor implements Behaviour<ActorMessage> {
   /** The slot is being handed over: no answer waits for members to be told any more. */
   hurry(): void {
     this.#notes.letGo();
+  }
+
+  /** What its successor may begin with; only between turns. Undefined where there is nothing, or it is not all committed. */
+  hot(): Uint8Array | undefined {
+    const stored = this.#snapshots.stored();
+    if (this.#hydrated === undefined || stored === undefined) return undefined;
+    const { state, log } = this.#hydrated;
+    const { position } = log;
+    if (position.sequence === 0 || state.seq !== position.nextSeq - 1) return undefined;
+    // Encoded it is about half of that: what would not fit is not worth the time.
+    if (this.bytes > 2 * limits.hotChunkBytesMax) return undefined;
+    const { context, entry, epoch } = this.#home;
+    const tail = context.hotTails.latest(entry.stream, state.seq, limits.hotEventsBytesMax);
+    const notes = this.#notes.pending();
+    const hot = { position, state, notes, snapshot: stored.handle, snapshotSeq: stored.seq, tail };
+    return encodeHotActor(hot, epoch, this.#snapshots.busy);
   }
 
   dispose(): void {

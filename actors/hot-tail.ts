@@ -70,13 +70,36 @@ export class HotTails {
 
   /** Events from seq after + 1 on, up to `upTo` and about `bytesMax`; undefined unless all up to `upTo` are here. */
   between(stream: StreamId, after: number, upTo: number, bytesMax: number): SequencedEvent[] | undefined {
-    if (upTo <= after) return [];
+    return this.sizedBetween(stream, after, upTo, bytesMax)?.events;
+  }
+
+  /** As `between`, with what they take together. */
+  sizedBetween(
+    stream: StreamId,
+    after: number,
+    upTo: number,
+    bytesMax: number,
+  ): { readonly events: SequencedEvent[]; readonly bytes: number } | undefined {
+    if (upTo <= after) return { events: [], bytes: 0 };
     const tail = this.#touch(stream);
     if (tail === undefined || after + 1 < firstSeq(tail) || upTo > lastSeq(tail)) return undefined;
     const from = tail.start + after + 1 - firstSeq(tail);
     let end = from;
-    for (let bytes = 0; end < from + upTo - after && bytes < bytesMax; end++) bytes += tail.sizes[end] ?? 0;
-    return tail.events.slice(from, end);
+    let bytes = 0;
+    for (; end < from + upTo - after && bytes < bytesMax; end++) bytes += tail.sizes[end] ?? 0;
+    return { events: tail.events.slice(from, end), bytes };
+  }
+
+  /** The last events up to `seq`, in order, about `bytesMax` of them; none where the tail ends elsewhere. */
+  latest(stream: StreamId, seq: number, bytesMax: number): SequencedEvent[] {
+    const events: SequencedEvent[] = [];
+    let bytes = 0;
+    for (const [item, size] of this.newestFirst(stream)) {
+      bytes += size;
+      if (item.seq !== seq - events.length || bytes > bytesMax) break;
+      events.push(item);
+    }
+    return events.reverse();
   }
 
   /** What is here, newest first, with its size. */

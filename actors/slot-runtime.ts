@@ -9,7 +9,8 @@
  */
 import type { Messaging, RecordStore } from '../broker/broker.ts';
 import type { CommandSender } from '../cluster/command-sender.ts';
-import type { SlotGrant, SlotHost } from '../cluster/slot-host.ts';
+import type { HotBudget } from '../cluster/hot-budget.ts';
+import type { HotChunks, SlotGrant, SlotHost } from '../cluster/slot-host.ts';
 import { slotOf } from '../cluster/slots.ts';
 import { assert } from '../platform/assert.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -26,6 +27,8 @@ import { AppendGate } from './append-gate.ts';
 import { CursorChecks } from './cursor-checks.ts';
 import { GatewayOutboxes } from './gateway-outbox.ts';
 import { HotTails } from './hot-tail.ts';
+import { HotStates } from './hot-states.ts';
+import { unpackHot } from './hot-slot.ts';
 import { InterestSets } from './interest.ts';
 import { Passivation } from './passivation.ts';
 import { PresenceSlot } from './presence-actor.ts';
@@ -93,7 +96,7 @@ class SlotRuntime implements SlotHost {
     this.#registerMetrics(options.metrics);
   }
 
-  open(slot: number, grant: SlotGrant): void {
+  open(slot: number, grant: SlotGrant, hot: HotChunks = []): void {
     assert(!this.#slots.has(slot), 'slot-runtime/open-once', { slot, epoch: grant.epoch });
     const made = new Slot({
       context: this.#context,
@@ -111,6 +114,20 @@ class SlotRuntime implements SlotHost {
       makePresence: (owner) => this.#makePresence(owner),
     });
     this.#slots.set(slot, made);
+    for (const chunk of hot) this.#warm(made, chunk);
+  }
+
+  /** Gateways that are not known here, or not any more, say themselves what they listen to. */
+  #warm(slot: Slot, chunk: Uint8Array): void {
+    try {
+      for (const one of unpackHot(chunk)) {
+        if (slotOf(one.stream) !== slot.number) continue;
+        slot.warm({ ...one, gateways: one.gateways.filter(({ incarnation }) => this.#gateways.has(incarnation)) });
+      }
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.#options.logger.warn('hot_chunk_unusable', { slot: slot.number, error });
+    }
   }
 
   deliver(slot: number, bytes: Uint8Array, reply: string | undefined): void {
@@ -131,18 +148,16 @@ class SlotRuntime implements SlotHost {
     }
     if (envelope.to === 'slot') return this.#commands.handle(owner, ticket, envelope.command);
     if (slotOf(envelope.stream) !== slot) return this.#context.answers.failure(ticket, rejected('invalid_arguments'));
-    if (envelope.command.kind === 'events') {
-      return this.#commands.events(owner, ticket, envelope.stream, envelope.command);
-    }
     owner.command(ticket, envelope.stream, envelope.command);
   }
 
-  async close(slot: number): Promise<void> {
+  async close(slot: number, budget?: HotBudget): Promise<HotChunks> {
     const owner = this.#slots.get(slot);
-    if (owner === undefined) return;
-    await owner.close();
+    if (owner === undefined) return [];
+    const hot = await owner.close(budget);
     if (this.#slots.get(slot) === owner) this.#slots.delete(slot);
     this.#context.outboxes.flush();
+    return hot;
   }
 
   abandon(slot: number, reason: string): void {
@@ -232,12 +247,15 @@ class SlotRuntime implements SlotHost {
   }
 
   #registerMetrics(metrics: Metrics): void {
-    const { hotTails } = this.#context;
+    const { hotTails, hotStates, activated } = this.#context;
     metrics.gaugeOf('belfry_actors', 'Actors in memory.', () => this.actorCount());
     metrics.gaugeOf('belfry_slots_owned', 'Slots that this worker owns.', () => this.#slots.size);
     metrics.gaugeOf('belfry_presence_users', 'Users whose presence is kept.', () => this.#presenceUsers);
     metrics.gaugeOf('belfry_commands_open', 'Commands that wait for their answer.', () => this.#openTickets);
     metrics.gaugeOf('belfry_hot_tail_bytes', 'Bytes of events kept in memory.', () => hotTails.bytes);
+    metrics.gaugeOf('belfry_hot_state_bytes', 'Bytes left by former owners.', () => hotStates.bytes);
+    metrics.counterOf('belfry_activations_cold_total', 'Actors built from their logs.', () => activated.cold);
+    metrics.counterOf('belfry_activations_hot_total', 'Actors taken over as they were.', () => activated.hot);
     metrics.gaugeOf('belfry_cursor_checks_waiting', 'Cursors to be checked.', () => this.#checks.waiting);
     metrics.counterOf('belfry_mailbox_overflows_total', 'Commands refused by a full mailbox.', () => this.#overflows);
     metrics.counterOf('belfry_commands_malformed_total', 'Commands dropped as malformed.', () => this.#malformed);
@@ -265,6 +283,8 @@ function makeContext(options: SlotHostOptions, mayAppend: () => boolean): Worker
       eventsPerStreamMax: limits.hotTailEventsPerChannelMax,
       bytesMax: limits.hotTailBytesPerWorkerMax,
     }),
+    hotStates: new HotStates(limits.hotStatesBytesMax),
+    activated: { cold: 0, hot: 0 },
     interests: new InterestSets(),
     snapshots: new SnapshotStore({ records, logger }),
     logs: { store: records, clock, makeRecordId: () => `${incarnation}.${++recordNumber}`, mayAppend },

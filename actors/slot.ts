@@ -12,11 +12,13 @@ import { retryable, unknownFate, type Failure } from '../protocol/errors.ts';
 import type { StreamCommand } from '../protocol/commands.ts';
 import type { StreamId, UserId } from '../protocol/ids.ts';
 import { limits } from '../platform/limits.ts';
-import type { SlotGrant } from '../cluster/slot-host.ts';
+import type { HotBudget } from '../cluster/hot-budget.ts';
+import type { HotChunks, SlotGrant } from '../cluster/slot-host.ts';
 import { ActorCell } from './actor-cell.ts';
 import type { Ticket, TicketOwner } from './answers.ts';
 import { ChannelActor } from './channel-actor.ts';
 import type { StreamState } from './channel-state.ts';
+import { packHot, type HotStream } from './hot-slot.ts';
 import { isNobody } from './interest.ts';
 import type { Passivable, Passivation } from './passivation.ts';
 import type { PresenceSlot } from './presence-actor.ts';
@@ -132,8 +134,21 @@ export class Slot implements TicketOwner {
     this.#options.onFenced(this.number, epochSeen);
   }
 
-  /** Answers that only wait for members to be told are given at once: what members miss is sent by the next owner. */
-  async close(): Promise<void> {
+  /** A stream as the former owner left it. Before the first command, as everything of it. */
+  warm({ stream, seq, gateways, actor }: HotStream): void {
+    const { interests, outboxes, hotStates } = this.#options.context;
+    if (actor !== undefined) hotStates.hold(this.number, stream, actor);
+    if (gateways.length === 0) return;
+    const entry = this.entry(stream);
+    entry.seq = seq;
+    for (const gateway of gateways) entry.interest = interests.with(entry.interest, outboxes.of(gateway));
+  }
+
+  /**
+   * Answers that only wait for members to be told are given at once: what members miss is sent by the next owner. Gives
+   * what that one may begin with.
+   */
+  async close(budget: HotBudget | undefined): Promise<HotChunks> {
     this.#closing = true;
     for (const { actor } of this.#entries.values()) actor?.cell.behaviour?.hurry();
     if (this.#tickets.size > 0) {
@@ -144,7 +159,25 @@ export class Slot implements TicketOwner {
     await Promise.all(
       [...this.#entries.values()].flatMap(({ actor }) => (actor === undefined ? [] : [actor.cell.idle()])),
     );
+    // Who is not sure of its slots says nothing about them.
+    const hot = budget === undefined || !this.serving ? [] : packHot(this.#hotStreams(), budget);
     this.#end(retryable('slot moved'));
+    return hot;
+  }
+
+  /** Those with an actor first; encoded one by one as they are asked for. */
+  *#hotStreams(): Generator<HotStream> {
+    const { hotStates } = this.#options.context;
+    const told: SlotEntry[] = [];
+    for (const entry of this.#entries.values()) {
+      const actor = entry.actor?.cell.behaviour?.hot() ?? hotStates.of(this.number).get(entry.stream);
+      if (actor !== undefined) yield hotStream(entry, actor);
+      else if (entry.seq > 0 && !isNobody(entry.interest)) told.push(entry);
+    }
+    // Nobody listens to these, and nobody asked for them here.
+    const rest = [...hotStates.of(this.number)].filter(([stream]) => !this.#entries.has(stream));
+    for (const [stream, actor] of rest) yield { stream, seq: -1, gateways: [], actor };
+    for (const entry of told) yield hotStream(entry, undefined);
   }
 
   abandon(reason: string): void {
@@ -161,6 +194,7 @@ export class Slot implements TicketOwner {
       this.#options.passivation.forget(actor);
     }
     this.#entries.clear();
+    this.#options.context.hotStates.drop(this.number);
     for (const ticket of [...this.#tickets]) this.#options.context.answers.failure(ticket, failure);
   }
 
@@ -227,6 +261,10 @@ export class Slot implements TicketOwner {
     this.release(entry);
     return true;
   }
+}
+
+function hotStream({ stream, seq, interest }: SlotEntry, actor: Uint8Array | undefined): HotStream {
+  return { stream, seq, gateways: interest.outboxes.filter((outbox) => !outbox.gone).map(({ ref }) => ref), actor };
 }
 
 /** What a command counts for in a record: an invitation becomes one event per user. */

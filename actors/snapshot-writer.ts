@@ -32,6 +32,11 @@ export class SnapshotWriter {
     this.#bytes = 0;
   }
 
+  /** Where the stored snapshot stands and what it holds. Says little while `busy`. */
+  stored(): { readonly handle: SnapshotHandle; readonly seq: number } | undefined {
+    return this.#handle === undefined ? undefined : { handle: this.#handle, seq: this.#seq };
+  }
+
   /** A record of `bytes` was committed and folded in. */
   committed(state: StreamState, notes: MembershipOutbox, bytes: number): void {
     this.#bytes += bytes;

@@ -13,6 +13,7 @@ import type { StreamId, TeamId, UserId } from '../protocol/ids.ts';
 import type { Answers } from './answers.ts';
 import type { AppendGate } from './append-gate.ts';
 import type { GatewayOutboxes } from './gateway-outbox.ts';
+import type { HotStates } from './hot-states.ts';
 import type { HotTails } from './hot-tail.ts';
 import type { InterestSet, InterestSets } from './interest.ts';
 import type { ReadGate } from './read-gate.ts';
@@ -25,6 +26,10 @@ export interface WorkerContext {
   readonly answers: Answers;
   readonly outboxes: GatewayOutboxes;
   readonly hotTails: HotTails;
+  /** What former owners left. */
+  readonly hotStates: HotStates;
+  /** How actors came to life: from the log, or from what their former owner left. */
+  readonly activated: { cold: number; hot: number };
   readonly interests: InterestSets;
   readonly snapshots: SnapshotStore;
   readonly logs: LogWriterSource;

@@ -6,19 +6,23 @@
  * X1  Without `prepared` it goes on after `handoffPreparedMs`: the new owner's word may be lost, and commands that
  *     find nobody are retried by their senders.
  * X2  A `release` is repeated only while the slot is still owed (slot-owner.ts says so).
+ * X3  Hot chunks go before their slot's `release`, on the same lane, once: whoever gets the `release` has what arrived of
+ *     them. A batch sends at most `hotReleaseBytesMax`.
  */
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { SlotClaim } from '../protocol/control.ts';
 import type { Incarnation } from '../protocol/ids.ts';
 import type { ControlChannel } from './control-channel.ts';
+import { HotBudget } from './hot-budget.ts';
+import type { HotChunks } from './slot-host.ts';
 
 export interface HandoffSenderOptions {
   readonly self: Incarnation;
   readonly control: ControlChannel;
   readonly clock: Clock;
-  /** Drains and closes a slot; true when it may be announced. */
-  readonly finish: (slot: number, epoch: number) => Promise<boolean>;
+  /** Drains and closes a slot. Gives its hot chunks when it may be announced. */
+  readonly finish: (slot: number, epoch: number, budget: HotBudget) => Promise<HotChunks | undefined>;
   /** Whether the new owner is still to be told. */
   readonly owes: (slot: number, epoch: number) => boolean;
 }
@@ -30,6 +34,7 @@ interface WaitingBatch {
   /** All of it is prepared, and the overlap runs. */
   overlapping: boolean;
   timer: Timer;
+  readonly budget: HotBudget;
 }
 
 export class HandoffSender {
@@ -57,7 +62,8 @@ export class HandoffSender {
     const missing = new Map(claims.filter(([slot, epoch]) => this.#early.get(slot) !== epoch));
     for (const [slot] of claims) this.#early.delete(slot);
     const timer = this.#options.clock.setTimeout(() => this.#finishBatch(batch), limits.handoffPreparedMs);
-    const batch: WaitingBatch = { to, missing, claims, overlapping: false, timer };
+    const budget = new HotBudget(limits.hotReleaseBytesMax);
+    const batch: WaitingBatch = { to, missing, claims, overlapping: false, timer, budget };
     this.#waiting.add(batch);
     this.#whenPrepared(batch);
   }
@@ -93,11 +99,15 @@ export class HandoffSender {
 
   #finishBatch(batch: WaitingBatch): void {
     this.#waiting.delete(batch);
-    for (const [slot, epoch] of batch.claims) void this.#finishOne(batch.to, slot, epoch);
+    for (const claim of batch.claims) void this.#finishOne(batch, claim);
   }
 
-  async #finishOne(to: Incarnation, slot: number, epoch: number): Promise<void> {
-    if (await this.#options.finish(slot, epoch)) this.announce(to, [slot, epoch]);
+  async #finishOne(batch: WaitingBatch, claim: SlotClaim): Promise<void> {
+    const { self, control, finish } = this.#options;
+    const chunks = await finish(...claim, batch.budget);
+    if (chunks === undefined) return;
+    for (const chunk of chunks) control.tell(batch.to, { kind: 'hot', from: self, claims: [claim], chunk });
+    this.announce(batch.to, claim);
   }
 
   #announceSoon(delayMs: number): void {

@@ -8,6 +8,7 @@
  * H2  `close` loses nothing: every delivered command has been answered when it resolves.
  */
 import type { Incarnation } from '../protocol/ids.ts';
+import type { HotBudget } from './hot-budget.ts';
 
 export interface SlotGrant {
   readonly epoch: number;
@@ -15,12 +16,22 @@ export interface SlotGrant {
   readonly fence: boolean;
 }
 
+/**
+ * What a slot's next owner may begin with, instead of finding it out anew. Opaque to the cluster; each chunk is useful by
+ * itself, and none is needed.
+ */
+export type HotChunks = readonly Uint8Array[];
+
 export interface SlotHost {
-  open(slot: number, grant: SlotGrant): void;
+  /** `hot`: what the previous owner's `close` gave, as far as it arrived. Must not be kept. */
+  open(slot: number, grant: SlotGrant, hot?: HotChunks): void;
   /** One command as it came (an encoded Envelope); `reply` is the subject to answer on. Must not throw or keep `bytes`. */
   deliver(slot: number, bytes: Uint8Array, reply: string | undefined): void;
-  /** Planned: finish what was delivered, await its acknowledgements, then forget the slot. */
-  close(slot: number): Promise<void>;
+  /**
+   * Planned: finish what was delivered, await its acknowledgements, then forget the slot. May give what the next owner
+   * can begin with, within `budget`; nothing without one.
+   */
+  close(slot: number, budget?: HotBudget): Promise<HotChunks | void>;
   /** At once: answer what is pending as retryable or unknown and forget the slot. */
   abandon(slot: number, reason: string): void;
   /** While false, commands are answered `retryable` and no append starts: the worker is unsure of its ownership. */

@@ -3,7 +3,8 @@
  * slots away and takes them over.
  *
  * Hand-off O -> N: N subscribes, buffers and says `prepared`; O, a little later, drains its subscription, closes the
- * slot and asks N to take the `release`; N opens the slot, buffered commands first, and tells the ring manager.
+ * slot and asks N to take the `release`, hot chunks before it; N opens the slot with what arrived of them, buffered
+ * commands first, and tells the ring manager.
  *
  * Invariants:
  * O1  A slot is open in the host only while it is `serving` or `releasing` here.
@@ -23,8 +24,10 @@ import type { Incarnation } from '../protocol/ids.ts';
 import type { ControlChannel } from './control-channel.ts';
 import { HandoffBuffer } from './handoff-buffer.ts';
 import { HandoffSender } from './handoff-sender.ts';
+import type { HotBudget } from './hot-budget.ts';
+import { HotInbox } from './hot-inbox.ts';
 import { decideSlot, type SlotPhase } from './slot-decision.ts';
-import type { SlotHost } from './slot-host.ts';
+import type { HotChunks, SlotHost } from './slot-host.ts';
 import type { SlotTable } from './slot-table.ts';
 
 export interface SlotOwnerOptions {
@@ -52,6 +55,7 @@ export class SlotOwner {
   readonly #options: SlotOwnerOptions;
   readonly #slots = new Map<number, HeldSlot>();
   readonly #buffer = new HandoffBuffer();
+  readonly #inbox = new HotInbox();
   readonly #sender: HandoffSender;
   readonly #fenced = new Map<number, number>();
   readonly #opened: SlotClaim[] = [];
@@ -64,7 +68,7 @@ export class SlotOwner {
     this.#options = options;
     this.#sender = new HandoffSender({
       ...options,
-      finish: (slot, epoch) => this.#finish(slot, epoch),
+      finish: (slot, epoch, budget) => this.#finish(slot, epoch, budget),
       owes: (slot, epoch) => this.#owesRelease(slot, epoch),
     });
   }
@@ -72,6 +76,7 @@ export class SlotOwner {
   start(): void {
     const { control, clock, host } = this.#options;
     control.handle('prepared', ({ from, claims }) => this.#sender.prepared(from, claims));
+    control.handle('hot', ({ claims, chunk, from }) => this.#takeHot(claims, chunk, from));
     control.handle('release', ({ claims }) => claims.filter((claim) => this.#takeReleased(claim)));
     control.handle('status', ({ claims }) => claims.filter(([slot, epoch]) => this.#serves(slot, epoch)));
     control.handle('let-go', ({ claims }) => claims.filter((claim) => this.#letGo(claim)));
@@ -196,10 +201,11 @@ export class SlotOwner {
     this.#subscribe(slot, this.#hold(slot));
   }
 
-  #serve(slot: number, { epoch, fence }: Pick<SlotRow, 'epoch' | 'fence'>): void {
+  #serve(slot: number, { epoch, fence }: Pick<SlotRow, 'epoch' | 'fence'>, hot?: HotChunks): void {
     this.#hold(slot).phase = { kind: 'serving', epoch };
     this.#fenced.delete(slot);
-    this.#options.host.open(slot, { epoch, fence });
+    this.#inbox.drop(slot);
+    this.#options.host.open(slot, { epoch, fence }, hot);
     for (const { bytes, reply } of this.#buffer.take(slot)) this.#options.host.deliver(slot, bytes, reply);
   }
 
@@ -221,6 +227,7 @@ export class SlotOwner {
     if (held === undefined) return;
     this.#slots.delete(slot);
     this.#fenced.delete(slot);
+    this.#inbox.drop(slot);
     held.subscription?.unsubscribe();
     if (isOpen(held.phase)) this.#options.host.abandon(slot, reason);
     for (const { bytes, reply } of this.#buffer.take(slot)) this.#refuse(bytes, reply, reason);
@@ -251,19 +258,19 @@ export class SlotOwner {
 
   // --- The old owner's side ---------------------------------------------------------------------------------------
 
-  /** Drains and closes; true when the slot is out and may be announced as released (O2). */
-  async #finish(slot: number, epoch: number): Promise<boolean> {
+  /** Drains and closes; gives the hot chunks when the slot is out and may be announced as released (O2). */
+  async #finish(slot: number, epoch: number, budget: HotBudget): Promise<HotChunks | undefined> {
     const held = this.#slots.get(slot);
-    if (held === undefined || !this.#isReleasing(slot, held, epoch)) return false;
+    if (held === undefined || !this.#isReleasing(slot, held, epoch)) return undefined;
     await held.subscription?.drain();
-    if (!this.#isReleasing(slot, held, epoch)) return false;
-    await this.#options.host.close(slot);
-    if (!this.#isReleasing(slot, held, epoch)) return false;
+    if (!this.#isReleasing(slot, held, epoch)) return undefined;
+    const hot = (await this.#options.host.close(slot, budget)) ?? [];
+    if (!this.#isReleasing(slot, held, epoch)) return undefined;
     held.phase = { kind: 'released', epoch };
     held.subscription = undefined;
     // The table may have gone on while this took its time.
     this.#follow([[slot, this.#options.table().row(slot)]]);
-    return this.#owesRelease(slot, epoch);
+    return this.#owesRelease(slot, epoch) ? hot : undefined;
   }
 
   #isReleasing(slot: number, held: HeldSlot, epoch: number): boolean {
@@ -289,11 +296,21 @@ export class SlotOwner {
 
   // --- The new owner's side ---------------------------------------------------------------------------------------
 
+  /** Only from whoever the table says gives it to us, and only before we serve it: later it would be old. */
+  #takeHot(claims: readonly SlotClaim[], chunk: Uint8Array, from: Incarnation): undefined {
+    for (const [slot, epoch] of claims) {
+      const phase = this.#slots.get(slot)?.phase;
+      const isAwaited = phase?.kind === 'preparing' && phase.epoch === epoch;
+      if (isAwaited && this.#options.table().row(slot).from === from) this.#inbox.hold(slot, epoch, chunk);
+    }
+  }
+
   /** True when the slot is served here under that epoch, now or already: the old owner stops repeating itself. */
   #takeReleased([slot, epoch]: SlotClaim): boolean {
     const phase = this.#slots.get(slot)?.phase;
     if (phase?.kind === 'preparing' && phase.epoch === epoch) {
-      this.#serve(slot, { epoch, fence: this.#options.table().row(slot).fence });
+      const { fence } = this.#options.table().row(slot);
+      this.#serve(slot, { epoch, fence }, this.#inbox.take(slot, epoch));
       this.#tellOpened([slot, epoch]);
     }
     return this.#serves(slot, epoch);

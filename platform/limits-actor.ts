@@ -49,6 +49,9 @@ export const actorLimits = {
   actorReadsWaitingMax: 10_000,
   /** Bytes of events in one answer to a read. Beyond: it ends early and says that there is more. */
   readAnswerBytesMax: 384 * kib,
+  /** Places in logs that a worker remembers for reading gaps. Beyond: the least recently used is looked up again. */
+  logPositionsKeptMax: 2_000,
+  logPositionFreshMs: 2_000,
   /** One event as the frame that clients get. Beyond: the post is rejected, `msg_too_long`. */
   eventFrameBytesMax: 448 * kib,
   /** Notes of a channel to its members' streams: on their way, kept (beyond: joins and leaves are `retryable`), wait. */
@@ -88,4 +91,12 @@ export const actorLimits = {
   presenceAnnounceMs: 30_000,
   /** Changes of presence are gathered this long for one message to a gateway; the newest state wins. */
   presenceBatchMs: 100,
+
+  // --- Hand-off ------------------------------------------------------------------------------------------------
+  /** One chunk of hot state. A channel that takes more is activated from the log. */
+  hotChunkBytesMax: 256 * kib,
+  /** Latest events of one channel that travel with its hot state. Beyond: older ones are read from the log. */
+  hotEventsBytesMax: 16 * kib,
+  /** Hot states that wait for their channels' first command. Beyond: the oldest slot's are forgotten. */
+  hotStatesBytesMax: 64 * mib,
 } as const;

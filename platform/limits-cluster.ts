@@ -56,6 +56,10 @@ export const clusterLimits = {
   /** Commands the new owner holds for one slot, and for all. Beyond: answered as retryable. */
   handoffBufferMessagesMax: 4_096,
   handoffBufferBytesMax: 32 * mib,
+  /** Hot state of the slots that one owner releases together. Beyond: their channels are activated from the log. */
+  hotReleaseBytesMax: 4 * mib,
+  /** Hot chunks a new owner holds before it may serve their slots. Beyond: as above. */
+  hotInboxBytesMax: 32 * mib,
   /** Slots opened, closed or dropped in one turn of the event loop. Beyond: in the next turn. */
   slotStepsPerTurnMax: 128,
   /** Attempts to reach an owner past its hand-off deadline. Beyond: it is dead. */

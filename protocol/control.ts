@@ -20,6 +20,13 @@ export type ControlMessage =
   | { readonly kind: 'prepared'; readonly from: Incarnation; readonly claims: readonly SlotClaim[] }
   /** Request, old owner to new: everything of mine is acknowledged, the slots are yours. */
   | { readonly kind: 'release'; readonly from: Incarnation; readonly claims: readonly SlotClaim[] }
+  /** Old owner to new, before the `release` and not repeated: a part of what the slot's actors leave. */
+  | {
+      readonly kind: 'hot';
+      readonly from: Incarnation;
+      readonly claims: readonly SlotClaim[];
+      readonly chunk: Uint8Array;
+    }
   /** New owner to ring manager: I serve these. */
   | { readonly kind: 'opened'; readonly from: Incarnation; readonly claims: readonly SlotClaim[] }
   /** Request, ring manager to new owner. Answer: those of `claims` that it serves. */
@@ -31,25 +38,28 @@ export type ControlMessage =
   /** Request from an operator: hand everything off and end. Answer: its arrival. */
   | { readonly kind: 'drain' };
 
-const WITH_CLAIMS = ['prepared', 'release', 'opened', 'status', 'let-go', 'raise'] as const;
-const WITH_SENDER: readonly string[] = ['prepared', 'release', 'opened', 'raise'];
+const WITH_CLAIMS = ['prepared', 'release', 'hot', 'opened', 'status', 'let-go', 'raise'] as const;
+const WITH_SENDER: readonly string[] = ['prepared', 'release', 'hot', 'opened', 'raise'];
 
 export function encodeControl(message: ControlMessage): Uint8Array {
   const claims = 'claims' in message ? message.claims : null;
   const from = 'from' in message ? message.from : null;
-  return encode([CONTROL_FORMAT, message.kind, from, claims]);
+  const fields = [CONTROL_FORMAT, message.kind, from, claims];
+  return encode(message.kind === 'hot' ? [...fields, message.chunk] : fields);
 }
 
-/** @throws DecodeError */
+/** A chunk is a view into `bytes`. @throws DecodeError */
 export function decodeControl(bytes: Uint8Array): ControlMessage {
-  const [, kind, from, claims] = decodeVersioned('control', bytes, CONTROL_BYTES_MAX, CONTROL_FORMAT);
+  const [, kind, from, claims, chunk] = decodeVersioned('control', bytes, CONTROL_BYTES_MAX, CONTROL_FORMAT);
   if (kind === 'ping' || kind === 'drain') return { kind };
   const known = WITH_CLAIMS.find((name) => name === kind);
   if (known === undefined || !isClaims(claims)) throw new DecodeError('control', 'malformed');
   if (!WITH_SENDER.includes(known)) return { kind: known, claims } as ControlMessage;
   const sender = parseIncarnation(from);
   if (sender === undefined) throw new DecodeError('control', 'malformed sender');
-  return { kind: known, from: sender, claims } as ControlMessage;
+  if (known !== 'hot') return { kind: known, from: sender, claims } as ControlMessage;
+  if (!(chunk instanceof Uint8Array)) throw new DecodeError('control', 'malformed chunk');
+  return { kind: known, from: sender, claims, chunk };
 }
 
 /** The answer to a request: the claims it is about; empty for `ping` and `drain`. */

@@ -10,7 +10,7 @@ import { CommandRouter } from '../../cluster/command-router.ts';
 import { slotOf } from '../../cluster/slots.ts';
 import { systemClock, type Clock } from '../../platform/clock.ts';
 import { createMemoryLogger, type LogLine } from '../../platform/logger.ts';
-import { createMetrics } from '../../platform/metrics.ts';
+import { createMetrics, type Metrics } from '../../platform/metrics.ts';
 import { SeededRng } from '../../platform/rng.ts';
 import { decodeBatch, type BatchEntry } from '../../protocol/batches.ts';
 import type {
@@ -59,6 +59,7 @@ export function post(user: UserId, text: string, id: string | number): Extract<S
 export class LabWorker {
   readonly incarnation: Incarnation;
   readonly host: RunningSlotHost;
+  readonly metrics: Metrics;
   readonly logs: readonly LogLine[];
   readonly fenced: number[] = [];
   readonly #broker: Broker;
@@ -73,6 +74,7 @@ export class LabWorker {
     const { logger, lines } = createMemoryLogger();
     this.logs = lines;
     this.#router = new CommandRouter({ lane: broker.commands, self: this.incarnation, clock, logger });
+    this.metrics = createMetrics({ role: 'worker', id: name, processMetrics: false });
     this.host = createSlotHost({
       records: broker.records,
       messaging: broker.commands,
@@ -82,7 +84,7 @@ export class LabWorker {
       clock,
       rng: new SeededRng(1),
       logger,
-      metrics: createMetrics({ role: 'worker', id: name, processMetrics: false }),
+      metrics: this.metrics,
     });
     this.host.onFenced((slot) => this.fenced.push(slot));
     const deliver = ({ subject, data, reply }: BrokerMessage): void =>

@@ -10,7 +10,8 @@ import type { Broker } from '../../broker/broker.ts';
 import { MemoryBrokerHub } from '../../broker/memory-broker.ts';
 import { CommandRouter } from '../../cluster/command-router.ts';
 import { startMemberNode, type MemberNode } from '../../cluster/member-node.ts';
-import type { SlotGrant, SlotHost } from '../../cluster/slot-host.ts';
+import type { HotBudget } from '../../cluster/hot-budget.ts';
+import type { HotChunks, SlotGrant, SlotHost } from '../../cluster/slot-host.ts';
 import { startWorkerNode, type WorkerNode } from '../../cluster/worker-node.ts';
 import { ManualClock, type Clock, type Timer } from '../../platform/clock.ts';
 import { createMemoryLogger, type LogLine } from '../../platform/logger.ts';
@@ -83,6 +84,9 @@ class NodeClock implements Clock {
 export class LabHost implements SlotHost {
   readonly open_ = new Map<number, SlotGrant>();
   readonly gateways: Incarnation[] = [];
+  /** Hot chunks that came with slots, and what it gives with those that go. */
+  readonly received: { slot: number; epoch: number; chunk: string }[] = [];
+  leaves: (slot: number) => HotChunks = () => [];
   serving = false;
   /** Set to make `close` take until the promise resolves. */
   closing: Promise<void> | undefined;
@@ -96,7 +100,8 @@ export class LabHost implements SlotHost {
     this.#broker = broker;
     this.#name = name;
   }
-  open(slot: number, grant: SlotGrant): void {
+  open(slot: number, grant: SlotGrant, hot: HotChunks = []): void {
+    this.received.push(...hot.map((chunk) => ({ slot, epoch: grant.epoch, chunk: Buffer.from(chunk).toString() })));
     expect(this.open_.has(slot), `${this.#name} opens ${slot} twice`).toBe(false);
     this.open_.set(slot, grant);
   }
@@ -112,9 +117,10 @@ export class LabHost implements SlotHost {
     this.#lab.answered(slot, grant.epoch, this.#name);
     this.#broker.commands.publish(reply, encodeReply({ requestId, ok: true, result: { by: this.#name, ...grant } }));
   }
-  async close(slot: number): Promise<void> {
+  async close(slot: number, budget?: HotBudget): Promise<HotChunks> {
     await this.closing;
     this.open_.delete(slot);
+    return budget === undefined ? [] : this.leaves(slot);
   }
   abandon(slot: number): void {
     this.open_.delete(slot);
