@@ -42,6 +42,7 @@ function openGateway(context: RoleContext, options: GatewayRoleOptions, place: L
   const lane = broker.commands;
   const ownerOf = (slot: number): Incarnation | undefined => place.ownerOf(slot);
   const sender = new CommandRouter({ lane, self: incarnation, clock, logger, via: ref, ownerOf });
+  place.onSlotsServed((slots) => sender.slotsServed(slots));
   lifecycle.onShutdown('command_router', () => sender.close());
   const { host, port } = options;
   const opening = startGateway({

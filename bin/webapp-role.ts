@@ -39,6 +39,7 @@ async function startWebapp(context: RoleContext, options: WebappRoleOptions): Pr
   const listener = await startHttpListener({ host, port, clock, logger, metrics, handler: door.handle });
   const publicUrl = options.publicUrl ?? `http://${host}:${listener.port}`;
   const node = startMemberNode({ broker, entry: context.entry({ publicUrl }), clock, logger, load: () => 0 });
+  node.onSlotsServed((slots) => sender.slotsServed(slots));
   lifecycle.onShutdown('node', () => node.stop());
   lifecycle.onShutdown('http_listener', () => {
     node.announceDrain();

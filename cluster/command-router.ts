@@ -9,6 +9,8 @@
  * C3  Commands to one slot are first sent in the order in which they were given.
  * C4  What a slot command registers with somebody who is not the slot's owner is worth nothing: a former owner that
  *     does not know yet that it is one still has its share of the slot's commands. Such an answer is no answer.
+ * C5  When a slot gets a new owner, what waits for the old one's answer does not wait for its time-out: a killed worker
+ *     took those commands with it.
  */
 import type { BrokerMessage, Messaging, Subscription } from '../broker/broker.ts';
 import { requestIdOf, subjects } from '../broker/subjects.ts';
@@ -43,8 +45,9 @@ export interface CommandRouterOptions {
 
 interface Pending {
   readonly id: number;
-  /** Of a slot command. */
-  readonly slot: number | undefined;
+  readonly slot: number;
+  /** It is about the slot itself: it registers something with the slot's owner (C4). */
+  readonly isOfSlot: boolean;
   readonly subject: string;
   readonly reply: string;
   readonly bytes: Uint8Array;
@@ -116,9 +119,20 @@ export class CommandRouter implements CommandSender {
   }
 
   /** C4 */
-  #isStray({ slot }: Pending, by: Incarnation): boolean {
-    const owner = slot === undefined ? undefined : this.#options.ownerOf?.(slot);
+  #isStray({ slot, isOfSlot }: Pending, by: Incarnation): boolean {
+    const owner = isOfSlot ? this.#options.ownerOf?.(slot) : undefined;
     return owner !== undefined && owner !== by;
+  }
+
+  /** C5: their new owners serve them, or are about to. What waits for an answer or for its next attempt is sent again. */
+  slotsServed(slots: readonly number[]): void {
+    if (this.#pending.size === 0) return;
+    const served = new Set(slots);
+    for (const pending of this.#pending.values()) {
+      if (!served.has(pending.slot)) continue;
+      pending.backoffMs = limits.commandBackoffFirstMs;
+      this.#lookAgain(pending, 0);
+    }
   }
 
   /** Everything that waits fails now: as `unknown` where something was sent. */
@@ -144,7 +158,8 @@ export class CommandRouter implements CommandSender {
       const id = envelope.requestId;
       const pending: Pending = {
         id,
-        slot: envelope.to === 'slot' ? slot : undefined,
+        slot,
+        isOfSlot: envelope.to === 'slot',
         subject: subjects.command(slot),
         reply: this.#replyPrefix + id,
         bytes,

@@ -4,7 +4,8 @@
  *
  * Invariants:
  * S1  One request id for all attempts: 503 -> back off 10 to 80 ms and send again; 200 ms of silence -> send again;
- *     a `retryable` reply -> back off and send again; until the deadline (5 s unless told).
+ *     a `retryable` reply -> back off and send again; until the deadline (5 s unless told). A slot that gets a new owner
+ *     is not waited for: what was sent to the one before is sent again at once.
  * S2  A `retryable` failure means no attempt can have taken effect; `unknown` means one may have.
  */
 import type { Failure } from '../protocol/errors.ts';

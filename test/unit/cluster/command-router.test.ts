@@ -70,6 +70,28 @@ function setUp() {
 }
 
 describe('the command router', () => {
+  it('sends again at once what a former owner took with it, when its slots are served by another', async () => {
+    const { clock, lane, router } = setUp();
+    const silent = router.toStream(CHANNEL, INFO);
+    const elsewhere = router.toSlot(slotOf(CHANNEL) + 1, {
+      kind: 'forget',
+      gateway: { region: 'local', incarnation: SELF },
+      streams: [],
+    });
+    await clock.advance(50);
+    router.slotsServed([slotOf(CHANNEL)]);
+    await clock.advance(2 * limits.commandSweepMs);
+    expect(lane.sent.map(({ requestId }) => requestId)).toEqual([1, 2, 1]);
+    // It does not wait again as long as it had come to before.
+    lane.nobody(1);
+    await clock.advance(3 * limits.commandSweepMs);
+    expect(lane.sent.map(({ requestId }) => requestId)).toEqual([1, 2, 1, 1]);
+    lane.answer({ requestId: 1, ok: true, result: {} });
+    expect((await silent).ok).toBe(true);
+    router.close();
+    expect((await elsewhere).ok).toBe(false);
+  });
+
   it('sends to the slot of the stream and gives back what the owner answers', async () => {
     const { lane, router } = setUp();
     const outcome = router.toStream(CHANNEL, INFO);
