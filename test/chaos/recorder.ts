@@ -26,6 +26,8 @@ export class Recorder {
   readonly faults: Fault[] = [];
   readonly presence: PresenceRecord[] = [];
   readonly #startMs = performance.now();
+  /** When its time begins, to compare with the processes' logs. */
+  readonly #startedAt = new Date().toISOString();
 
   now(): number {
     return performance.now() - this.#startMs;
@@ -51,6 +53,7 @@ export class Recorder {
   write(folder: string, deliveries: readonly (Delivery & { readonly listener: string })[]): void {
     mkdirSync(folder, { recursive: true });
     const lines = [
+      { kind: 'start', atMs: 0, at: this.#startedAt },
       ...this.faults.map((fault) => ({ kind: 'fault', ...fault })),
       ...this.incidents.map((incident) => ({ kind: 'incident', ...incident })),
       ...this.presence.map((change) => ({ kind: 'presence', ...change })),
