@@ -55,7 +55,7 @@ function apply(turn: Turn, message: GatewayMessage, view: GatewayView): void {
     case 'posted':
       return posted(turn, message.session, message.post, message.channel, message.outcome);
     case 'page':
-      return pageRead(turn, message.session, message.stream, message.outcome);
+      return pageRead(turn, message.session, message.stream, message.page);
     case 'rows-changed':
       return rowsChanged(turn, message.slots);
     case 'broker':

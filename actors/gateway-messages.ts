@@ -5,7 +5,8 @@ import type { CommandOutcome } from '../cluster/command-sender.ts';
 import type { Batch } from '../protocol/batches.ts';
 import type { CloseCode } from '../protocol/close-codes.ts';
 import type { SlotCommand, SlotResult, StreamCommand, StreamResult } from '../protocol/commands.ts';
-import type { ChannelId, StreamId, UserId } from '../protocol/ids.ts';
+import type { SequencedEvent } from '../protocol/events.ts';
+import type { ChannelId, StreamId, TeamId, UserId } from '../protocol/ids.ts';
 import type { TicketClaims } from '../protocol/tickets.ts';
 
 /** Who a session is, from its ticket. */
@@ -38,7 +39,7 @@ export type GatewayMessage =
       readonly kind: 'page';
       readonly session: number;
       readonly stream: StreamId;
-      readonly outcome: CommandOutcome<StreamResult<'events'>>;
+      readonly page: Page;
     }
   | { readonly kind: 'rows-changed'; readonly slots: readonly number[] }
   | { readonly kind: 'broker'; readonly connected: boolean }
@@ -47,6 +48,20 @@ export type GatewayMessage =
   /** The end of a turn in which something asked for it: commands gathered per slot leave. */
   | { readonly kind: 'flush' }
   | { readonly kind: 'tick' };
+
+/** An event of a page, with its frame, which all sessions that read the page share. */
+export interface PageEvent {
+  readonly seq: number;
+  readonly frame: Uint8Array;
+  /** Where some session posted the event by RTM: that one gets an ack in its place. */
+  readonly posted: SequencedEvent | undefined;
+}
+
+export type Page =
+  /** `gone`: what was asked for is not to be had one by one. */
+  | { readonly kind: 'page'; readonly events: readonly PageEvent[]; readonly gone: boolean }
+  /** `rejected`: asking again changes nothing. */
+  | { readonly kind: 'failed'; readonly rejected: boolean };
 
 /** `ask` is the effect that it answers. */
 export type SlotAnswer = {
@@ -87,6 +102,8 @@ export type GatewayEffect =
       readonly stream: StreamId;
       readonly after: number;
       readonly upTo: number;
+      /** Frames name it. */
+      readonly team: TeamId;
     }
   /** Bring a `flush` message at the end of this turn. */
   | { readonly kind: 'flush-soon' };

@@ -169,7 +169,7 @@ export function flushAcks(turn: Turn, stream: Stream): void {
 }
 
 function isBehind(stream: Stream, session: Session): boolean {
-  return stream.waiters?.some((waiter) => waiter.session === session) === true;
+  return stream.waiters?.has(session) === true;
 }
 
 function sendAck(turn: Turn, { session, post, frame }: Ack): void {

@@ -13,20 +13,17 @@
  * R5  A cursor ahead of this gateway is either right, when the client was at a faster one, or beyond the log's end. The
  *     owner knows: the gateway reads the event at the cursor, and either waits until it has come that far or resyncs.
  */
-import type { CommandOutcome } from '../cluster/command-sender.ts';
 import { errorFrame, FRAME_ERROR, jsonFrame, type ClientFrame } from '../protocol/client-frames.ts';
 import { CLOSE } from '../protocol/close-codes.ts';
-import type { StreamResult } from '../protocol/commands.ts';
-import type { SequencedEvent } from '../protocol/events.ts';
-import { eventFrameBytes, resyncFrame } from '../protocol/frames.ts';
+import { resyncFrame } from '../protocol/frames.ts';
 import type { StreamId } from '../protocol/ids.ts';
+import type { Page, PageEvent } from './gateway-messages.ts';
 import { acknowledgeRead, flushAcks, type Acknowledged } from './gateway-posts.ts';
 import { endSession } from './gateway-session.ts';
 import type { Session, SessionPhase, Stream, Turn, Waiter } from './gateway-state.ts';
 import { dropIfUnused, noteTail } from './gateway-stream.ts';
 
 type ResumeFrame = Extract<ClientFrame, { kind: 'resume' }>;
-type Page = CommandOutcome<StreamResult<'events'>>;
 
 export function resume(turn: Turn, session: Session, frame: ResumeFrame): void {
   const { phase } = session;
@@ -87,8 +84,8 @@ function catchUp(turn: Turn, session: Session, stream: Stream, position: number)
     ...{ queue: [], queueBytes: 0, overflowed: false, left: false },
   };
   if (ahead > 0) aimAtCursor(waiter);
-  (stream.waiters ??= []).push(waiter);
-  (session.waiters ??= []).push(waiter);
+  (stream.waiters ??= new Map<Session, Waiter>()).set(session, waiter);
+  (session.waiters ??= new Map<Stream, Waiter>()).set(stream, waiter);
   if (session.phase.kind === 'resuming') session.phase.behind += 1;
   advance(turn, waiter);
 }
@@ -102,7 +99,8 @@ function advance(turn: Turn, waiter: Waiter): void {
   if (waiter.position >= waiter.target && waiter.overflowed) aimAtTail(waiter);
   if (waiter.position < waiter.target) {
     const { position: after, target: upTo } = waiter;
-    turn.out.push({ kind: 'read', session: session.number, stream: stream.id, after, upTo });
+    const { team } = session.claims;
+    turn.out.push({ kind: 'read', session: session.number, stream: stream.id, after, upTo, team });
     return;
   }
   // The client is ahead of this gateway: what comes up to its cursor is not for it.
@@ -113,7 +111,7 @@ function advance(turn: Turn, waiter: Waiter): void {
 }
 
 function waiterOf(stream: Stream, session: Session): Waiter | undefined {
-  return stream.waiters?.find((waiter) => waiter.session === session);
+  return session.waiters?.get(stream);
 }
 
 /** R5: whether the event at the cursor is there. */
@@ -139,9 +137,9 @@ export function pageRead(turn: Turn, number: number, id: StreamId, page: Page): 
   const stream = turn.state.streams.get(id);
   const waiter = session === undefined || stream === undefined ? undefined : waiterOf(stream, session);
   if (waiter === undefined) return;
-  if (!page.ok) return pageFailed(turn, waiter, page.failure.kind === 'rejected');
+  if (page.kind === 'failed') return pageFailed(turn, waiter, page.rejected);
   waiter.failures = 0;
-  const events = page.result.gone ? [] : wanted(page.result.events, waiter);
+  const events = page.gone ? [] : wanted(page.events, waiter);
   if (waiter.ahead > 0) aheadRead(turn, waiter, events.length > 0);
   else if (events.length === 0) skip(turn, waiter, waiter.target);
   else deliverPage(turn, waiter, events);
@@ -158,8 +156,8 @@ function aheadRead(turn: Turn, waiter: Waiter, exists: boolean): void {
 }
 
 /** What is dense from the waiter's position on and not beyond its target: a hole in a page counts as gone. */
-function wanted(events: readonly SequencedEvent[], waiter: Waiter): SequencedEvent[] {
-  const dense: SequencedEvent[] = [];
+function wanted(events: readonly PageEvent[], waiter: Waiter): PageEvent[] {
+  const dense: PageEvent[] = [];
   for (const event of events) {
     if (event.seq !== waiter.position + dense.length + 1 || event.seq > waiter.target) continue;
     dense.push(event);
@@ -167,12 +165,10 @@ function wanted(events: readonly SequencedEvent[], waiter: Waiter): SequencedEve
   return dense;
 }
 
-function deliverPage(turn: Turn, waiter: Waiter, events: readonly SequencedEvent[]): void {
+function deliverPage(turn: Turn, waiter: Waiter, events: readonly PageEvent[]): void {
   const { session, stream } = waiter;
   const frames = events.map(
-    (one) =>
-      acknowledgeRead(turn, session, stream.id, one) ??
-      eventFrameBytes(stream.id, one.seq, one.event, session.claims.team),
+    ({ posted, frame }) => (posted && acknowledgeRead(turn, session, stream.id, posted)) ?? frame,
   );
   send(turn, session, frames);
   waiter.position += events.length;
@@ -192,7 +188,7 @@ function pageFailed(turn: Turn, waiter: Waiter, rejected: boolean): void {
 export function feedWaiters(turn: Turn, stream: Stream, frame: Uint8Array, acked: Acknowledged | undefined): void {
   const { limits } = turn.state;
   let copy: Uint8Array | undefined;
-  for (const waiter of stream.waiters ?? []) {
+  for (const waiter of stream.waiters?.values() ?? []) {
     if (waiter.overflowed || waiter.left || stream.last <= waiter.ahead) continue;
     const own = acked !== undefined && waiter.session.number === acked.session;
     waiter.queue.push(own ? acked.frame : (copy ??= Buffer.from(frame)));
@@ -207,7 +203,7 @@ export function feedWaiters(turn: Turn, stream: Stream, frame: Uint8Array, acked
 
 /** The stream has moved: sessions that were ahead of it may be met. */
 export function meetWaiters(turn: Turn, stream: Stream): void {
-  for (const waiter of [...(stream.waiters ?? [])]) {
+  for (const waiter of [...(stream.waiters?.values() ?? [])]) {
     if (waiter.ahead > 0 && waiter.position === waiter.ahead && stream.last >= waiter.ahead) advance(turn, waiter);
   }
 }
@@ -230,19 +226,16 @@ function leaveWaiter(waiter: Waiter): void {
 
 /** The session is over: its socket's subscriptions end by themselves. */
 export function forgetWaiters(turn: Turn, session: Session): void {
-  for (const waiter of [...(session.waiters ?? [])]) removeWaiter(turn, waiter);
+  for (const waiter of [...(session.waiters?.values() ?? [])]) removeWaiter(turn, waiter);
 }
 
 function removeWaiter(turn: Turn, waiter: Waiter): void {
   const { session, stream } = waiter;
-  stream.waiters = without(stream.waiters, waiter);
-  session.waiters = without(session.waiters, waiter);
+  stream.waiters?.delete(session);
+  session.waiters?.delete(stream);
+  if (stream.waiters?.size === 0) stream.waiters = undefined;
+  if (session.waiters?.size === 0) session.waiters = undefined;
   dropIfUnused(turn, stream);
-}
-
-function without(waiters: Waiter[] | undefined, waiter: Waiter): Waiter[] | undefined {
-  const rest = waiters?.filter((one) => one !== waiter) ?? [];
-  return rest.length === 0 ? undefined : rest;
 }
 
 function endWaiter(turn: Turn, waiter: Waiter): void {

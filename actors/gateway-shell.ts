@@ -19,7 +19,8 @@ import { decide, type GatewayView } from './gateway-actor.ts';
 import { gatewayLimits, type GatewayLimits } from './gateway-limits.ts';
 import { allMemberships } from './gateway-listing.ts';
 import type { GatewayEffect, GatewayMessage, SessionClaims, SlotAsk } from './gateway-messages.ts';
-import { GatewayReads, type ReadRequest } from './gateway-reads.ts';
+import { GatewayPages } from './gateway-pages.ts';
+import { GatewayReads } from './gateway-reads.ts';
 import { createGatewayState, type GatewayCounts, type GatewayState } from './gateway-state.ts';
 
 /** The gateway's sockets, by session number. Sessions that are gone are ignored. */
@@ -65,11 +66,14 @@ export class GatewayShell {
     this.#options = options;
     this.#state = createGatewayState(options.ref, { ...gatewayLimits, ...options.limits });
     this.#view = { slotsOf: options.slotsOf };
-    this.#reads = new GatewayReads(
-      limits,
-      (session) => options.sockets.bufferedBytes(session),
-      (request) => this.#read(request),
-    );
+    const { clock, sender, sockets } = options;
+    const pages = new GatewayPages({ clock, sender, limits });
+    this.#reads = new GatewayReads({
+      ...{ clock, limits },
+      bufferedBytes: (session) => sockets.bufferedBytes(session),
+      start: (request) => pages.read(request),
+      deliver: ({ session, stream }, page) => this.post({ kind: 'page', session, stream, page }),
+    });
     this.#ticks = options.clock.setInterval(() => this.post({ kind: 'tick' }), limits.gatewayTickMs);
   }
 
@@ -197,12 +201,6 @@ export class GatewayShell {
   async #send({ session, post, channel, command }: Extract<GatewayEffect, { kind: 'post' }>): Promise<void> {
     const outcome: CommandOutcome<StreamResult<'post'>> = await this.#options.sender.toStream<'post'>(channel, command);
     this.post({ kind: 'posted', session, post, channel, outcome });
-  }
-
-  async #read({ session, stream, after, upTo }: ReadRequest): Promise<void> {
-    const limit = limits.resumeReadEventsMax;
-    const outcome = await this.#options.sender.toStream<'events'>(stream, { kind: 'events', after, upTo, limit });
-    this.post({ kind: 'page', session, stream, outcome });
   }
 
   #flushSoon(): void {

@@ -91,6 +91,7 @@ export function slotAnswered(turn: Turn, answer: SlotAnswer): void {
       return watchesAnswered(turn, slot, command, answer);
     case 'query-presence':
       return queryAnswered(turn, answer);
+    case 'events':
     case 'forget':
     case 'unwatch-presence':
       // Nothing hangs on them: what is sent without being wanted is dropped.

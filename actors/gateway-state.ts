@@ -31,7 +31,7 @@ export interface Session {
   posts: Map<ChannelId, Post[]> | undefined;
   presence: PresenceInterest | undefined;
   /** What it is catching up on. */
-  waiters: Waiter[] | undefined;
+  waiters: Map<Stream, Waiter> | undefined;
 }
 
 export type SessionPhase =
@@ -110,7 +110,7 @@ export interface Stream {
   gapAskedMs: number;
   userCount: number;
   askCount: number;
-  waiters: Waiter[] | undefined;
+  waiters: Map<Session, Waiter> | undefined;
   /** Acknowledgements that wait for their place in the stream. */
   acks: Ack[] | undefined;
 }

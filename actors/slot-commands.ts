@@ -1,14 +1,16 @@
-/** What is asked of a slot as a whole, and of a stream's past without its actor. */
-import type { SlotCommand, StreamCommand } from '../protocol/commands.ts';
+/**
+ * What is asked of a slot as a whole.
+ *
+ * T1  A command that takes its time is carried out once: what its sender repeats meanwhile, having heard nothing, is let
+ *     go without an answer, or a busy worker would do ever more of the same work.
+ */
+import type { SlotCommand } from '../protocol/commands.ts';
 import { retryable } from '../protocol/errors.ts';
-import type { StreamId } from '../protocol/ids.ts';
-import { limits } from '../platform/limits.ts';
 import type { Ticket } from './answers.ts';
+import { EventPages } from './event-pages.ts';
 import type { Slot } from './slot.ts';
 import type { Subscriptions } from './subscriptions.ts';
 import type { WorkerContext } from './worker-context.ts';
-
-type Events = Extract<StreamCommand, { kind: 'events' }>;
 
 const REPLY_BYTES = 64;
 const ENTRY_BYTES = 96;
@@ -16,10 +18,14 @@ const ENTRY_BYTES = 96;
 export class SlotCommands {
   readonly #context: WorkerContext;
   readonly #subscriptions: Subscriptions;
+  readonly #pages: EventPages;
+  /** T1 */
+  readonly #underWay = new Set<string>();
 
   constructor(context: WorkerContext, subscriptions: Subscriptions) {
     this.#context = context;
     this.#subscriptions = subscriptions;
+    this.#pages = new EventPages(context, subscriptions);
   }
 
   handle(slot: Slot, ticket: Ticket, command: SlotCommand): void {
@@ -35,10 +41,13 @@ export class SlotCommands {
         this.#subscriptions.forget(slot, outboxes.of(command.gateway), command.streams);
         return answers.result(ticket, {}, REPLY_BYTES);
       case 'admit':
-        void this.#subscriptions.admit(slot, command, (admissions) =>
-          answers.result(ticket, { admissions }, ENTRY_BYTES * admissions.length),
+        return this.#once(ticket, () =>
+          this.#subscriptions.admit(slot, command, (admissions) =>
+            answers.result(ticket, { admissions }, ENTRY_BYTES * admissions.length),
+          ),
         );
-        return;
+      case 'events':
+        return this.#once(ticket, () => this.#pages.answer(slot, ticket, command));
       case 'sessions':
         slot.presence.sessions(command);
         return answers.result(ticket, {}, REPLY_BYTES);
@@ -58,34 +67,12 @@ export class SlotCommands {
     }
   }
 
-  /** Events of any stream, hydrated or not: from the hot tail at once, else from the log, bounded over the worker. */
-  events(slot: Slot, ticket: Ticket, stream: StreamId, command: Events): void {
-    const { answers, hotTails, reads } = this.#context;
-    const tail = slot.find(stream)?.seq ?? -1;
-    const upTo = Math.min(command.upTo, tail, command.after + command.limit);
-    const hot = tail < 0 || command.after > tail ? undefined : this.#hot(hotTails, stream, command.after, upTo);
-    if (hot !== undefined) {
-      const result = { events: hot, tail, gone: false };
-      return answers.result(ticket, result, hot.length > 0 ? limits.readAnswerBytesMax : REPLY_BYTES);
-    }
-    const work = () => this.#readEvents(slot, ticket, stream, command);
-    if (!reads.run(work)) answers.failure(ticket, retryable('too many reads'));
-  }
-
-  #hot(tails: WorkerContext['hotTails'], stream: StreamId, after: number, upTo: number) {
-    return tails.between(stream, after, upTo, limits.readAnswerBytesMax);
-  }
-
-  async #readEvents(slot: Slot, ticket: Ticket, stream: StreamId, command: Events): Promise<void> {
-    const { answers } = this.#context;
-    const entry = slot.entry(stream);
-    const failure = await this.#subscriptions.position(slot, entry);
-    slot.release(entry);
-    if (failure !== undefined) return answers.failure(ticket, failure);
-    const tail = await slot.reads.tail(stream);
-    if (!tail.ok) return answers.failure(ticket, tail.failure);
-    const read = await slot.reads.events(stream, tail.value.position, command);
-    if (read.ok) answers.result(ticket, read.value, limits.readAnswerBytesMax);
-    else answers.failure(ticket, read.failure);
+  #once(ticket: Ticket, work: () => Promise<void>): void {
+    const { via, owner, requestId } = ticket;
+    if (via === undefined) return void work();
+    const name = `${via.incarnation} ${requestId}`;
+    if (this.#underWay.has(name)) return void owner.settle(ticket);
+    this.#underWay.add(name);
+    void work().finally(() => this.#underWay.delete(name));
   }
 }

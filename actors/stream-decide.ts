@@ -73,7 +73,6 @@ function decideConversation(state: ConversationState, command: StreamCommand, no
       return refusedOr(refuseReader(state, command.viewer), { kind: 'history', command });
     case 'typing':
       return refusedOr(refuseReader(state, command.user), { kind: 'typing', command });
-    case 'events':
     case 'note-membership':
     case 'memberships':
     case 'set-presence':

@@ -22,6 +22,15 @@ import { deadline, logAddress, type WorkerContext } from './worker-context.ts';
 
 export type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: Failure };
 
+/** `bytes`: what they take in an answer, about. `gone`: some of them are not in the log any more. */
+export interface EventsRead {
+  readonly events: readonly SequencedEvent[];
+  readonly bytes: number;
+  readonly gone: boolean;
+}
+
+const GONE: EventsRead = { events: [], bytes: 0, gone: true };
+
 const failed = (reason: string): { ok: false; failure: Failure } => ({ ok: false, failure: retryable(reason) });
 
 export class StreamReads {
@@ -47,7 +56,7 @@ export class StreamReads {
     return this.#withReader(stream, async (reader, signal) => {
       const page = await reader.pageBefore(position, pageQuery(bounds), signal);
       if (page.kind === 'page') {
-        const fitting = fit(page.events);
+        const fitting = fit(page.events).events;
         const nextBefore = fitting.length < page.events.length ? fitting.at(-1)?.seq : page.nextBefore;
         return { ok: true, value: cut(fitting, bounds.limit, nextBefore) };
       }
@@ -62,20 +71,20 @@ export class StreamReads {
     stream: StreamId,
     position: LogPosition,
     query: { readonly after: number; readonly upTo: number; readonly limit: number },
-  ): Promise<Read<StreamResults['events']>> {
+  ): Promise<Read<EventsRead>> {
     const tail = position.nextSeq - 1;
     const upToSeq = Math.min(query.upTo, tail, query.after + query.limit);
-    if (query.after > tail) return { ok: true, value: { events: [], tail, gone: true } };
-    const hot = this.#context.hotTails.between(stream, query.after, upToSeq, limits.readAnswerBytesMax);
-    if (hot !== undefined) return { ok: true, value: { events: hot, tail, gone: false } };
-    return this.#withReader<StreamResults['events']>(stream, async (reader, signal) => {
+    if (query.after > tail) return { ok: true, value: GONE };
+    const hot = this.#context.hotTails.sizedBetween(stream, query.after, upToSeq, limits.readAnswerBytesMax);
+    if (hot !== undefined) return { ok: true, value: { ...hot, gone: false } };
+    return this.#withReader<EventsRead>(stream, async (reader, signal) => {
       const range = await reader.eventsBetween(
         position,
         { afterSeq: query.after, upToSeq, count: query.limit },
         signal,
       );
-      if (range.kind === 'events') return { ok: true, value: { events: fit(range.events), tail, gone: false } };
-      if (range.kind === 'trimmed') return { ok: true, value: { events: [], tail, gone: true } };
+      if (range.kind === 'events') return { ok: true, value: { ...fit(range.events), gone: false } };
+      if (range.kind === 'trimmed') return { ok: true, value: GONE };
       return failed(range.kind === 'unavailable' ? range.reason : range.detail);
     });
   }
@@ -180,13 +189,17 @@ function hotPage(
 }
 
 /** As many of the events as one answer holds, at least one. Records are cut by their own size; a page of several is not. */
-function fit(events: readonly SequencedEvent[]): readonly SequencedEvent[] {
+function fit(events: readonly SequencedEvent[]): {
+  readonly events: readonly SequencedEvent[];
+  readonly bytes: number;
+} {
   let bytes = 0;
   for (const [i, { event }] of events.entries()) {
-    bytes += encode(event.body).length + EVENT_HEAD_BYTES;
-    if (bytes > limits.readAnswerBytesMax && i > 0) return events.slice(0, i);
+    const size = encode(event.body).length + EVENT_HEAD_BYTES;
+    if (bytes + size > limits.readAnswerBytesMax && i > 0) return { events: events.slice(0, i), bytes };
+    bytes += size;
   }
-  return events;
+  return { events, bytes };
 }
 
 /** One message more than asked for says that there are more. */

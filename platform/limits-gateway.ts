@@ -17,24 +17,31 @@ export const gatewayLimits = {
   gapHoldBytesMax: 64 * mib,
   /** Time a gap may stay open. Beyond: `resync`. */
   gapHoldMs: 10_000,
-  /** Events one resume may replay on one stream. Beyond: they follow in several reads; no limit on the whole. */
+  /** Events of one read of a replay. Beyond: they follow in further reads. */
   resumeReadEventsMax: 500,
   /** Beat of the batch number of a (worker, gateway) pair when no batch is sent. */
   batchBeatMs: 250,
   /** Cursors a gateway verifies per second. Beyond: they wait behind live traffic. */
   cursorChecksPerSecondMax: 1_000,
-  /** From a resuming client's cursor to the tail. Beyond: `resync` instead of a replay of days. */
-  resumeGapEventsMax: 1_000_000,
+  /** Events of one stream between a resuming client's cursor and the tail. Beyond: `resync`, nothing is replayed. */
+  resumeGapEventsMax: 10_000,
   /** Live events of one stream kept behind a session's replay of it. Beyond: they are read from the log as well. */
   resumeQueueEventsMax: 1_000,
   resumeQueueBytesMax: 256 * kib,
   /** Reads of one replay that fail one after another, 5 s each. Beyond: closed with 4002. */
   resumeReadFailuresMax: 3,
-  /** Reads for replays in flight, of one session and of the gateway. Beyond: they wait their turn. */
+  /** Reads for replays in flight: of one session, streams of the gateway. Beyond: they wait their turn. */
   resumeReadsPerSessionMax: 8,
   resumeReadsPerGatewayMax: 256,
-  /** Bytes waiting for a socket above which its replay pauses. */
+  /** Streams in one command to a slot. Beyond: several commands. */
+  resumeReadsPerCommandMax: 64,
+  /** Pages of replays that a gateway keeps for other sessions. Beyond: the oldest are dropped and read again. */
+  pageCacheBytesMax: 32 * mib,
+  pageCacheAgeMs: 5_000,
+  /** Bytes waiting for a socket above which its replay pauses. A page more stays below socketBackpressureBytesMax. */
   resumePauseBytes: 256 * kib,
+  /** Time of one event-loop turn for handing out pages. Beyond: in the next turn, behind what is live. */
+  resumeSliceMs: 8,
   /** From the upgrade to hello. Beyond: closed with 4102. */
   sessionSetupMs: 10_000,
   /** Frames per second of one session, after a burst. Beyond: error frames; this far beyond: closed with 4202. */

@@ -55,8 +55,6 @@ export type StreamCommand =
       readonly before?: number;
     }
   | { readonly kind: 'typing'; readonly user: UserId; readonly origin?: SessionId; readonly threadTs?: number }
-  /** Events with seq in (after, upTo]: for a session that resumes. Any stream. The gateway has checked who asks. */
-  | { readonly kind: 'events'; readonly after: number; readonly upTo: number; readonly limit: number }
   // User streams.
   /** From a channel's actor: at least once, idempotent by channelSeq. */
   | {
@@ -90,6 +88,11 @@ export type SlotCommand =
       readonly entries: readonly (readonly [StreamId, number])[];
     }
   | { readonly kind: 'forget'; readonly gateway: GatewayRef; readonly streams: readonly StreamId[] }
+  /**
+   * (stream, after, upTo): the stream's events with seq in (after, upTo], for sessions that resume. Activates no stream
+   * whose place in its log is certain. The gateway has checked who asks.
+   */
+  | { readonly kind: 'events'; readonly entries: readonly (readonly [StreamId, number, number])[] }
   /**
    * Asks, for each (user, stream), whether the user may subscribe; registers the gateway's interest where yes. The
    * reply is an entry of the gateway's batch: every event after the `seq` it states follows it.
@@ -148,7 +151,6 @@ export interface StreamResults {
   members: { readonly members: readonly UserId[]; readonly more: boolean };
   history: { readonly messages: readonly SequencedEvent[]; readonly more: boolean; readonly next?: number };
   typing: Record<string, never>;
-  events: { readonly events: readonly SequencedEvent[]; readonly tail: number; readonly gone: boolean };
   'note-membership': Record<string, never>;
   memberships: {
     readonly channels: readonly { readonly meta: ChannelMeta; readonly channelSeq: number }[];
@@ -181,9 +183,19 @@ export type Admission =
       readonly retryable: boolean;
     };
 
+/** What one entry of `events` found. */
+export type EventsFound =
+  /** From after + 1 on without a hole, as many as one answer holds; `gone`: they are not to be had one by one. */
+  | { readonly kind: 'page'; readonly events: readonly SequencedEvent[]; readonly gone: boolean }
+  /** The answer was full before: ask again. Never the first entry. */
+  | { readonly kind: 'later' }
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
 export interface SlotResults {
   cursors: Record<string, never>;
   forget: Record<string, never>;
+  /** In the order of the entries. */
+  events: { readonly found: readonly EventsFound[] };
   admit: { readonly admissions: readonly Admission[] };
   sessions: Record<string, never>;
   'watch-presence': { readonly states: readonly (readonly [UserId, Presence | 'unknown'])[] };

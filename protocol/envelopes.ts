@@ -93,7 +93,6 @@ const streamChecks: Readonly<Record<StreamCommand['kind'], Check>> = {
     typeof c['inclusive'] === 'boolean' &&
     isOptionalNumber(c['before']),
   typing: (c) => isUser(c['user']) && isOptionalText(c['origin']) && isOptionalNumber(c['threadTs']),
-  events: (c) => isCount(c['after']) && isCount(c['upTo']) && isCount(c['limit']),
   'note-membership': (c) =>
     isMeta(c['meta']) &&
     isCount(c['channelSeq']) &&
@@ -108,6 +107,7 @@ const streamChecks: Readonly<Record<StreamCommand['kind'], Check>> = {
 const slotChecks: Readonly<Record<SlotCommand['kind'], Check>> = {
   cursors: (c) => isGateway(c['gateway']) && isListOf(c['entries'], isCursor),
   forget: (c) => isGateway(c['gateway']) && isListOf(c['streams'], isStream),
+  events: (c) => isListOf(c['entries'], isRange),
   admit: (c) => isGateway(c['gateway']) && isListOf(c['entries'], isAdmissionRequest),
   sessions: (c) => isGateway(c['gateway']) && typeof c['at'] === 'number' && isListOf(c['entries'], isSessionCount),
   'watch-presence': (c) => isGateway(c['gateway']) && isUsers(c['users']),
@@ -178,6 +178,7 @@ function isFailure(value: unknown): value is Failure {
 }
 
 const isCursor = (value: unknown): boolean => Array.isArray(value) && isStream(value[0]) && isCount(value[1]);
+const isRange = (value: unknown): boolean => isCursor(value) && isCount((value as unknown[])[2]);
 const isAdmissionRequest = (value: unknown): boolean => Array.isArray(value) && isUser(value[0]) && isStream(value[1]);
 const isSessionCount = (value: unknown): boolean =>
   Array.isArray(value) && isUser(value[0]) && isCount(value[1]) && typeof value[2] === 'boolean';

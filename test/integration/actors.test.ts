@@ -177,14 +177,19 @@ describe.each([
     expect(worker.host.actorCount()).toBe(before);
   });
 
-  test('events are read in parts that go on where the last one ended', async () => {
+  test('events are read for many streams of a slot at once, each from where it is asked for', async () => {
     const channel = await openChannel();
     for (let i = 0; i < 10; i++) await webapp.ask(channel, post(ALICE, `e ${i}`, `e-${i}`));
-    const first = await webapp.ask(channel, { kind: 'events', after: 2, upTo: 100, limit: 4 });
-    expect(first).toMatchObject({ tail: 11, gone: false });
-    expect(first.events.map(({ seq }) => seq)).toEqual([3, 4, 5, 6]);
-    const beyond = await webapp.ask(channel, { kind: 'events', after: 12, upTo: 100, limit: 4 });
-    expect(beyond).toMatchObject({ events: [], tail: 11, gone: true });
+    const ask = (entries: readonly (readonly [StreamId, number, number])[]) =>
+      webapp.askSlot(channel, { kind: 'events', entries });
+    const { found } = await ask([
+      [channel, 2, 6],
+      [channel, 9, 100],
+      [channel, 12, 100],
+    ]);
+    const seqs = found.map((one) => (one.kind === 'page' ? one.events.map(({ seq }) => seq) : one.kind));
+    expect(seqs).toEqual([[3, 4, 5, 6], [10, 11], []]);
+    expect(found.map((one) => one.kind === 'page' && one.gone)).toEqual([false, false, true]);
   });
 
   test('a slot given up and taken again has every post, member and mutation', async () => {

@@ -10,6 +10,7 @@ import type { CommandOutcome } from '../../cluster/command-sender.ts';
 import { decodeBatch, encodeBatch } from '../../protocol/batches.ts';
 import { retryable } from '../../protocol/errors.ts';
 import type { Incarnation, StreamId, UserId } from '../../protocol/ids.ts';
+import { pageEvents } from '../../actors/gateway-pages.ts';
 import { ScriptedOwner, TEAM, type Answer } from './scripted-owner.ts';
 
 export type Seen = Readonly<Record<string, unknown>>;
@@ -105,8 +106,7 @@ export class GatewayWorld {
   carry(lost = false): void {
     const command = this.commands.shift();
     if (command === undefined) return;
-    const outcome: Answer = lost ? { ok: false, failure: retryable('lost') } : this.#execute(command);
-    const answer = answerOf(command, outcome);
+    const answer = command.kind === 'read' ? this.#read(command, lost) : answerOf(command, this.#try(command, lost));
     if (answer !== undefined) this.answers.push(answer);
   }
 
@@ -160,7 +160,18 @@ export class GatewayWorld {
 
   // --- What is behind them -----------------------------------------------------------------------------------------
 
-  #execute(command: Command): Answer {
+  #read(read: Extract<Command, { kind: 'read' }>, lost: boolean): GatewayMessage {
+    const { session, stream, after, upTo, team } = read;
+    if (lost) return { kind: 'page', session, stream, page: { kind: 'failed', rejected: false } };
+    const { events, gone } = this.owner.page(stream, after, upTo);
+    return { kind: 'page', session, stream, page: { kind: 'page', gone, events: pageEvents(stream, events, team) } };
+  }
+
+  #try(command: Exclude<Command, { kind: 'read' }>, lost: boolean): Answer {
+    return lost ? { ok: false, failure: retryable('lost') } : this.#execute(command);
+  }
+
+  #execute(command: Exclude<Command, { kind: 'read' }>): Answer {
     switch (command.kind) {
       case 'ask-slot':
         return this.owner.toSlot(command.slot, command.command);
@@ -169,10 +180,6 @@ export class GatewayWorld {
       case 'post':
       case 'type':
         return this.owner.toStream(command.channel, command.command);
-      case 'read': {
-        const { stream, after, upTo } = command;
-        return this.owner.toStream(stream, { kind: 'events', after, upTo, limit: 500 });
-      }
       default:
         return command satisfies never;
     }
@@ -255,7 +262,7 @@ export class GatewayWorld {
 
 const ALL_SLOTS = Array.from({ length: 4096 }, (_, slot) => slot);
 
-function answerOf(command: Command, answer: Answer): GatewayMessage | undefined {
+function answerOf(command: Exclude<Command, { kind: 'read' }>, answer: Answer): GatewayMessage | undefined {
   const outcome = answer as CommandOutcome<never>;
   switch (command.kind) {
     case 'ask-slot':
@@ -264,8 +271,6 @@ function answerOf(command: Command, answer: Answer): GatewayMessage | undefined 
       return { kind: 'memberships', user: command.user, outcome };
     case 'post':
       return { kind: 'posted', session: command.session, post: command.post, channel: command.channel, outcome };
-    case 'read':
-      return { kind: 'page', session: command.session, stream: command.stream, outcome };
     case 'type':
       return undefined;
     default:

@@ -162,6 +162,10 @@ export class ScriptedOwner {
       case 'cursors':
         for (const [stream, last] of command.entries) this.#cursor(stream, last);
         return done({});
+      case 'events':
+        return done({
+          found: command.entries.map(([stream, after, upTo]) => ({ kind: 'page', ...this.page(stream, after, upTo) })),
+        });
       case 'forget':
         for (const stream of command.streams) this.#interest.delete(stream);
         return done({});
@@ -186,7 +190,6 @@ export class ScriptedOwner {
       return done({ channels: this.#channelsOf(stream as UserId), manualAway: false, seq: this.tail(stream) });
     }
     if (command.kind === 'post') return this.#post(stream, command);
-    if (command.kind === 'events') return done(this.#page(stream, command.after, command.upTo, command.limit));
     if (command.kind !== 'typing') throw new Error(`not scripted: ${command.kind}`);
     const frame = Buffer.from(JSON.stringify({ type: 'user_typing', channel: stream, user: command.user }));
     this.#emit({ kind: 'transient', stream, frame, ...(command.origin && { origin: command.origin }) });
@@ -213,11 +216,11 @@ export class ScriptedOwner {
     for (const event of events.slice(last)) this.#emit(this.#entryOf(stream, event));
   }
 
-  #page(stream: StreamId, after: number, upTo: number, limit: number) {
+  /** What a reader of the past gets. */
+  page(stream: StreamId, after: number, upTo: number): { events: SequencedEvent[]; gone: boolean } {
     const { events, trimmed } = this.#log(stream);
-    if (after < trimmed) return { events: [], tail: events.length, gone: true };
-    const page = events.slice(after, Math.min(upTo, after + Math.min(limit, this.eventsPerPage)));
-    return { events: page, tail: events.length, gone: false };
+    if (after < trimmed) return { events: [], gone: true };
+    return { events: events.slice(after, Math.min(upTo, after + this.eventsPerPage)), gone: false };
   }
 
   #post(channel: StreamId, command: Extract<StreamCommand, { kind: 'post' }>): Answer {

@@ -1,49 +1,60 @@
 import { describe, expect, it } from 'vitest';
+import type { Page } from '../../../actors/gateway-messages.ts';
 import { GatewayReads, type ReadRequest } from '../../../actors/gateway-reads.ts';
-import type { StreamId } from '../../../protocol/ids.ts';
+import type { StreamId, TeamId } from '../../../protocol/ids.ts';
 
-const limits = { resumeReadsPerSessionMax: 2, resumeReadsPerGatewayMax: 3, resumePauseBytes: 100 };
+const limits = { resumeReadsPerSessionMax: 2, resumePauseBytes: 100, resumeSliceMs: 5 };
+const PAGE: Page = { kind: 'page', events: [], gone: false };
 const request = (session: number, name: string): ReadRequest => ({
   session,
   stream: `C0${name}` as StreamId,
   after: 0,
   upTo: 1,
+  team: 'T0TEAM' as TeamId,
 });
+const nameOf = ({ session, stream }: ReadRequest) => `${session} ${stream.slice(2)}`;
 
-function lab() {
+/** Each page that is handed out takes `costMs`. */
+function lab(costMs = 0) {
   const buffered = new Map<number, number>();
   const started: string[] = [];
+  const delivered: string[] = [];
   const ends: (() => void)[] = [];
-  const reads = new GatewayReads(
+  const turns: (() => void)[] = [];
+  let nowMs = 0;
+  const reads = new GatewayReads({
+    clock: { monotonicMs: () => nowMs, defer: (run) => turns.push(run) },
     limits,
-    (session) => buffered.get(session) ?? 0,
-    ({ session, stream }) => {
-      started.push(`${session} ${stream.slice(2)}`);
-      return new Promise((resolve) => ends.push(resolve));
+    bufferedBytes: (session) => buffered.get(session) ?? 0,
+    start: (one) => {
+      started.push(nameOf(one));
+      return new Promise((resolve) => ends.push(() => resolve(PAGE)));
     },
-  );
-  const end = async () => {
+    deliver: (one) => {
+      nowMs += costMs;
+      delivered.push(nameOf(one));
+    },
+  });
+  /** The read that was started first is answered. */
+  const answer = async () => {
     ends.shift()?.();
     await Promise.resolve();
-    await Promise.resolve();
   };
-  return { reads, buffered, started, end };
+  const turn = () => turns.shift()?.();
+  return { reads, buffered, started, delivered, answer, turn, turns };
 }
 
 describe('reads of sessions that catch up', () => {
-  it('are bounded per session and for the gateway, and sessions take turns', async () => {
-    const { reads, started, end } = lab();
+  it('are bounded per session, and each page that was handed out makes room for the next', async () => {
+    const { reads, started, delivered, answer, turn } = lab();
     for (const name of ['a', 'b', 'c', 'd']) reads.add(request(1, name));
     reads.add(request(2, 'x'));
-    reads.add(request(3, 'y'));
     expect(started).toEqual(['1 a', '1 b', '2 x']);
-    await end();
-    expect(started.at(-1)).toBe('3 y');
-    await end();
-    await end();
-    await end();
-    expect(started).toEqual(['1 a', '1 b', '2 x', '3 y', '1 c', '1 d']);
-    expect(reads.inFlight).toBe(2);
+    await answer();
+    expect(delivered).toEqual([]);
+    turn();
+    expect(delivered).toEqual(['1 a']);
+    expect(started).toEqual(['1 a', '1 b', '2 x', '1 c']);
   });
 
   it('wait while much is waiting for the socket, until it drained', () => {
@@ -56,13 +67,42 @@ describe('reads of sessions that catch up', () => {
     expect(started).toEqual(['1 a']);
   });
 
+  it('are made again when the socket filled up meanwhile: no page is kept for a slow client', async () => {
+    const { reads, buffered, started, delivered, answer, turn } = lab();
+    reads.add(request(1, 'a'));
+    buffered.set(1, 101);
+    await answer();
+    turn();
+    expect(delivered).toEqual([]);
+    buffered.set(1, 0);
+    reads.resume(1);
+    expect(started).toEqual(['1 a', '1 a']);
+    await answer();
+    turn();
+    expect(delivered).toEqual(['1 a']);
+  });
+
+  it('are handed out in portions that let other work in between', async () => {
+    const { reads, delivered, answer, turn, turns } = lab(3);
+    for (let session = 1; session <= 5; session += 1) reads.add(request(session, 'a'));
+    for (let session = 1; session <= 5; session += 1) await answer();
+    turn();
+    expect(delivered).toEqual(['1 a', '2 a']);
+    turn();
+    expect(delivered).toEqual(['1 a', '2 a', '3 a', '4 a']);
+    turn();
+    expect(delivered).toHaveLength(5);
+    expect(turns).toEqual([]);
+  });
+
   it('are dropped with their session', async () => {
-    const { reads, started, end } = lab();
+    const { reads, started, delivered, answer, turn } = lab();
     for (const name of ['a', 'b', 'c']) reads.add(request(1, name));
     reads.forget(1);
-    await end();
-    await end();
+    await answer();
+    await answer();
+    turn();
     expect(started).toEqual(['1 a', '1 b']);
-    expect(reads.inFlight).toBe(0);
+    expect(delivered).toEqual([]);
   });
 });

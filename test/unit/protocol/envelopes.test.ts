@@ -46,7 +46,6 @@ const streamCommands = [
   { kind: 'members', viewer: user, limit: 10 },
   { kind: 'history', viewer: user, limit: 10, inclusive: false, latest: 12 },
   { kind: 'typing', user },
-  { kind: 'events', after: 1, upTo: 2, limit: 3 },
   { kind: 'note-membership', meta, channelSeq: 3, member: true },
   { kind: 'memberships' },
   { kind: 'set-presence', presence: 'auto', mutation },
@@ -56,6 +55,7 @@ const streamCommands = [
 const slotCommands = [
   { kind: 'cursors', gateway, entries: [[channel, 3]] },
   { kind: 'forget', gateway, streams: [channel] },
+  { kind: 'events', entries: [[channel, 1, 2]] },
   { kind: 'admit', gateway, entries: [[user, channel]] },
   { kind: 'sessions', gateway, at: 1, entries: [[user, 2, false]] },
   { kind: 'watch-presence', gateway, users: [user] },
