@@ -23,9 +23,10 @@ import { describeMachine } from './machine.ts';
 import { postsScenario } from './posts.ts';
 import { terminalProgress } from './progress.ts';
 import { failuresOf, jsonReport, textReport } from './report.ts';
+import { resumeScenario } from './resume.ts';
 import type { RunContext, RunResult, Scenario } from './scenario.ts';
 
-const scenarios: readonly Scenario[] = [appendScenario, fanoutScenario, postsScenario];
+const scenarios: readonly Scenario[] = [appendScenario, fanoutScenario, postsScenario, resumeScenario];
 
 const commonOptions = defineOptions({
   seconds: {

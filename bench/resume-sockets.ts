@@ -1,0 +1,97 @@
+/** A load process of the resume scenario: its share of the sessions, that leave and come back. */
+import { systemClock } from '../platform/clock.ts';
+import { apiRequest, HttpConnection } from './http-client.ts';
+import { LatencyHistogram } from './histogram.ts';
+import { serveLoad } from './load-server.ts';
+import { ResumeClient, type Cursors } from './resume-client.ts';
+
+export type ReturnReport = {
+  /** From the first rtm.connect to the last session's end of resume. */
+  readonly wallMs: number;
+  /** Per session, from its URL to hello, and to the end of resume. */
+  readonly hello: string;
+  readonly done: string;
+  readonly events: number;
+  readonly failures: readonly string[];
+};
+
+export type ResumeSockets = {
+  /** All sessions connect at once, from where each was before. */
+  readonly arrive: { readonly params: { api: string; tokens: readonly string[] }; readonly result: ReturnReport };
+  /** Drops every connection; each session keeps its cursors. */
+  readonly leave: { readonly params: null; readonly result: null };
+  /** What is wrong, given the tail of each stream that matters: every session must stand there. */
+  readonly check: { readonly params: { tails: Cursors }; readonly result: readonly string[] };
+  readonly returned: { readonly params: null; readonly result: number };
+};
+
+/** Calls of rtm.connect at a time; sockets are opened as URLs come. */
+const callsMax = 32;
+const failuresMax = 20;
+const nowMs = (): number => systemClock.monotonicMs();
+
+const places = new Map<string, Cursors>();
+let clients: { readonly token: string; readonly client: ResumeClient }[] = [];
+let returned = 0;
+
+serveLoad<ResumeSockets>({
+  arrive: ({ api, tokens }) => arrive(api, tokens),
+  leave() {
+    for (const { token, client } of clients) {
+      places.set(token, client.cursors());
+      client.close();
+    }
+    clients = [];
+    return null;
+  },
+  check({ tails }) {
+    const wrong = clients.map(({ client }) => client.failure ?? client.missing(tails));
+    return wrong.filter((one) => one !== undefined).slice(0, failuresMax);
+  },
+  returned: () => returned,
+});
+
+async function arrive(api: string, tokens: readonly string[]): Promise<ReturnReport> {
+  const hello = new LatencyHistogram();
+  const done = new LatencyHistogram();
+  const failures: string[] = [];
+  const sessions: Promise<void>[] = [];
+  const startMs = nowMs();
+  let events = 0;
+  returned = 0;
+  const open = async (token: string, url: string): Promise<void> => {
+    const client = new ResumeClient(places.get(token) ?? {}, nowMs);
+    clients.push({ token, client });
+    try {
+      const resumed = await client.open(url);
+      hello.record(resumed.helloMs * 1_000);
+      done.record(resumed.doneMs * 1_000);
+      events += resumed.events;
+      returned += 1;
+    } catch (error) {
+      if (failures.length < failuresMax) failures.push(error instanceof Error ? error.message : String(error));
+    }
+  };
+  await forEachUrl(api, tokens, (token, url) => void sessions.push(open(token, url)));
+  await Promise.all(sessions);
+  return { wallMs: nowMs() - startMs, hello: hello.encode(), done: done.encode(), events, failures };
+}
+
+async function forEachUrl(
+  api: string,
+  tokens: readonly string[],
+  use: (token: string, url: string) => void,
+): Promise<void> {
+  let next = 0;
+  const work = async (): Promise<void> => {
+    const connection = new HttpConnection(api);
+    for (let token = tokens[next++]; token !== undefined; token = tokens[next++]) {
+      const { body } = await connection.request(apiRequest(api, 'rtm.connect', token, { resume: '1' }));
+      const { url } = JSON.parse(body) as { url?: unknown };
+      if (typeof url !== 'string') throw new Error(`rtm.connect failed: ${body.slice(0, 120)}`);
+      use(token, url);
+    }
+    connection.close();
+  };
+  await Promise.all(Array.from({ length: Math.min(callsMax, tokens.length) }, work));
+}
