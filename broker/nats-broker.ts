@@ -34,10 +34,11 @@ export interface NatsOptions extends NatsAccess {
 export async function connectNats(options: NatsOptions): Promise<Broker> {
   const logger = options.logger ?? silentLogger;
   const onError = (lane: string, error: Error): void => logger.warn('nats_error', { lane, error });
+  const clock = options.clock ?? systemClock;
   const lanes = options.records === false ? ['commands', 'control'] : ['commands', 'control', 'append', 'read'];
   const links: NatsLink[] = [];
   try {
-    for (const lane of lanes) links.push(new NatsLink(lane, await dial(options, lane), onError));
+    for (const lane of lanes) links.push(new NatsLink(lane, await dial(options, lane), clock, onError));
     return assemble(options, links, await replicasOf(options, links));
   } catch (error) {
     await Promise.all(links.map((link) => link.connection.close()));
@@ -134,6 +135,7 @@ class NatsBroker implements Broker {
     const { links, muxes } = this.#parts;
     const late = new AbortController();
     const overdue = this.#parts.keyValue.clock.sleep(limits.brokerCloseFlushMs, late.signal);
+    for (const link of links) link.sendOutgoing();
     const flushed = Promise.allSettled(links.map((link) => link.unlessLost(() => link.connection.flush())));
     await Promise.race([flushed, overdue]);
     late.abort();

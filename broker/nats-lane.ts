@@ -43,8 +43,7 @@ export class NatsLane implements Messaging {
 
   publish(subject: string, data: Uint8Array, reply?: string): void {
     this.#checkSize(subject, data);
-    if (!this.#link.connected) return;
-    this.#link.connection.publish(subject, data, reply === undefined ? {} : { reply });
+    this.#link.publish(subject, data, reply === undefined ? {} : { reply });
   }
 
   subscribe(
@@ -53,6 +52,7 @@ export class NatsLane implements Messaging {
     options: { readonly queue?: string } = {},
   ): Subscription {
     const handle = guarded((message: Msg) => handler(new NatsMessage(message)));
+    this.#link.sendOutgoing();
     const inner = this.#link.connection.subscribe(subject, {
       ...options,
       // With a callback the library keeps no queue. A refused subscription is reported by the link.
@@ -67,6 +67,7 @@ export class NatsLane implements Messaging {
   }
 
   async flush(timeoutMs: number): Promise<boolean> {
+    this.#link.sendOutgoing();
     const late = new AbortController();
     const overdue = this.#clock.sleep(timeoutMs, late.signal).then(() => false);
     const done = this.#link

@@ -6,8 +6,12 @@
  *     on a link that is not `connected`, so a lost message is lost for a known reason.
  * N2  A handler that throws would end the library's reader and leave a connection that hears nothing. `guarded` turns
  *     it into an uncaught exception instead, which the process does not survive.
+ * N3  What one turn of the event loop publishes is handed to the library together, in order, and leaves as one write: the
+ *     library alone writes after each of the turn's callbacks, and the system call was the dearest part of a post.
  */
-import type { NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection, PublishOptions } from '@nats-io/transport-node';
+import type { Clock } from '../platform/clock.ts';
+import { limits } from '../platform/limits.ts';
 import type { ConnectionRef, LaneStatus } from './broker.ts';
 
 /** What was waiting for an answer when the connection went away. */
@@ -18,16 +22,26 @@ export class LinkLostError extends Error {
   }
 }
 
+interface Outgoing {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly options: PublishOptions;
+}
+
 export class NatsLink {
   readonly lane: string;
   readonly connection: NatsConnection;
   readonly #listeners = new Set<(status: LaneStatus) => void>();
+  readonly #clock: Clock;
   #status: LaneStatus = 'connected';
+  #outgoing: Outgoing[] = [];
+  #outgoingBytes = 0;
 
   /** `onError` hears what the server refuses (permissions above all); it never concerns a single call's outcome. */
-  constructor(lane: string, connection: NatsConnection, onError: (lane: string, error: Error) => void) {
+  constructor(lane: string, connection: NatsConnection, clock: Clock, onError: (lane: string, error: Error) => void) {
     this.lane = lane;
     this.connection = connection;
+    this.#clock = clock;
     void this.#follow(onError);
   }
 
@@ -38,6 +52,24 @@ export class NatsLink {
 
   status(): LaneStatus {
     return this.#status;
+  }
+
+  /** At the end of this turn of the loop, or at once when much has gathered (N3); dropped when not connected (N1). */
+  publish(subject: string, data: Uint8Array, options: PublishOptions): void {
+    if (!this.connected) return;
+    if (this.#outgoing.push({ subject, data, options }) === 1) this.#clock.defer(() => this.sendOutgoing());
+    this.#outgoingBytes += data.length;
+    if (this.#outgoingBytes >= limits.natsTurnBytesMax) this.sendOutgoing();
+  }
+
+  /** Hands over what this turn has published so far: whatever is said to the server next comes after it. */
+  sendOutgoing(): void {
+    const outgoing = this.#outgoing;
+    if (outgoing.length === 0) return;
+    this.#outgoing = [];
+    this.#outgoingBytes = 0;
+    if (!this.connected) return;
+    for (const { subject, data, options } of outgoing) this.connection.publish(subject, data, options);
   }
 
   onStatus(listener: (status: LaneStatus) => void): () => void {

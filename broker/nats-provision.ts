@@ -50,7 +50,7 @@ export async function provisionNats(
 }
 
 async function makeAll(connection: NatsConnection, layout: ClusterLayout, clock: Clock): Promise<void> {
-  const link = new NatsLink('provision', connection, () => undefined);
+  const link = new NatsLink('provision', connection, clock, () => undefined);
   const payloadBytesMax = serverOf(connection).max_payload;
   const cluster = new NatsKeyValue({ link, jetstream: jetstream(connection), clock, payloadBytesMax }, BUCKET_CLUSTER);
   const deadlineMs = clock.monotonicMs() + limits.provisionMs;

@@ -26,8 +26,9 @@ type DisconnectListener = (event: { readonly clientName: string; readonly connec
 export async function connectNatsSystem(options: NatsSystemOptions): Promise<BrokerSystem> {
   const logger = options.logger ?? silentLogger;
   const connection = await dial(options, 'system');
-  const link = new NatsLink('system', connection, (lane, error) => logger.warn('nats_error', { lane, error }));
-  const system = new NatsSystem(link, options.clock ?? systemClock, inboxPrefixOf(options));
+  const clock = options.clock ?? systemClock;
+  const link = new NatsLink('system', connection, clock, (lane, error) => logger.warn('nats_error', { lane, error }));
+  const system = new NatsSystem(link, clock, inboxPrefixOf(options));
   await connection.flush();
   return system;
 }

@@ -57,7 +57,7 @@ export class ReplyMux {
     this.#lastId += 1;
     const reply = `${this.#inbox}.${this.#lastId}`;
     const options = headers === undefined ? { reply } : { reply, headers: headers as unknown as MsgHdrs };
-    this.#link.connection.publish(subject, data, options);
+    this.#link.publish(subject, data, options);
     // Overdue replies are found by a sweep: due one sweep early, so that none settles late (X1).
     const waitMs = Math.max(0, timeoutMs - limits.natsReplySweepMs);
     this.#pending.set(this.#lastId, { deadlineMs: this.#clock.monotonicMs() + waitMs, settle });

@@ -27,6 +27,8 @@ export const logLimits = {
   // --- Broker --------------------------------------------------------------------------------------------------
   /** Requests of one connection that wait for a reply. Beyond: refused at once as unavailable (or unknown). */
   natsRepliesPendingMax: 65_536,
+  /** Bytes published in one turn of the loop. Beyond: they leave at once, and the rest of the turn after them. */
+  natsTurnBytesMax: 256 * kib,
   /** How often overdue replies are looked for. Time-outs are kept by firing up to this much early. */
   natsReplySweepMs: 20,
   /** Spread over which clients of a restarted broker come back, added to natsReconnectWaitMs. */

@@ -211,13 +211,15 @@ describe.each([
       Array.from({ length: 10_000 }, () => 1),
       start.sequence + 1,
     );
-    const stored = plan.records.map(({ record, previous }) =>
-      broker.records.append(long.subject, encodeRecord(record), previous, 10_000),
-    );
-    const sequences = await Promise.all(stored);
-    expect(
-      sequences.every((result, i) => result.kind === 'stored' && result.sequence === plan.records[i]?.sequence),
-    ).toBe(true);
+    // In windows: a server may refuse a burst that is longer than its queue.
+    for (let from = 0; from < plan.records.length; from += 500) {
+      const window = plan.records.slice(from, from + 500);
+      const stored = window.map(({ record, previous }) =>
+        broker.records.append(long.subject, encodeRecord(record), previous, 10_000),
+      );
+      const expected = window.map(({ sequence }) => ({ kind: 'stored', sequence }));
+      expect(await Promise.all(stored)).toEqual(expected);
+    }
     let reads = 0;
     const counted = withFaults(broker.records, { read: () => void (reads += 1) });
     const reader = new LogReader({ store: counted, clock: systemClock }, long);
