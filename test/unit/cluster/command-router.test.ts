@@ -78,13 +78,13 @@ describe('the command router', () => {
       gateway: { region: 'local', incarnation: SELF },
       streams: [],
     });
-    await clock.advance(50);
+    clock.advance(50);
     router.slotsServed([slotOf(CHANNEL)]);
-    await clock.advance(2 * limits.commandSweepMs);
+    clock.advance(2 * limits.commandSweepMs);
     expect(lane.sent.map(({ requestId }) => requestId)).toEqual([1, 2, 1]);
     // It does not wait again as long as it had come to before.
     lane.nobody(1);
-    await clock.advance(3 * limits.commandSweepMs);
+    clock.advance(3 * limits.commandSweepMs);
     expect(lane.sent.map(({ requestId }) => requestId)).toEqual([1, 2, 1, 1]);
     lane.answer({ requestId: 1, ok: true, result: {} });
     expect((await silent).ok).toBe(true);
