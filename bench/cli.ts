@@ -18,6 +18,7 @@ import {
 } from '../platform/config.ts';
 import { SeededRng } from '../platform/rng.ts';
 import { appendScenario } from './append.ts';
+import { failoverScenario } from './failover.ts';
 import { fanoutScenario } from './fanout.ts';
 import { describeMachine } from './machine.ts';
 import { postsScenario } from './posts.ts';
@@ -26,7 +27,7 @@ import { failuresOf, jsonReport, textReport } from './report.ts';
 import { resumeScenario } from './resume.ts';
 import type { RunContext, RunResult, Scenario } from './scenario.ts';
 
-const scenarios: readonly Scenario[] = [appendScenario, fanoutScenario, postsScenario, resumeScenario];
+const scenarios: readonly Scenario[] = [appendScenario, failoverScenario, fanoutScenario, postsScenario, resumeScenario];
 
 const commonOptions = defineOptions({
   seconds: {

@@ -10,7 +10,7 @@ const devFileSchema = z.object({
   /** Ends in `/api/`. */
   api: z.string(),
   admin: z.string(),
-  processes: z.array(z.object({ role: z.string(), pid: z.number(), port: z.number() })),
+  processes: z.array(z.object({ role: z.string(), id: z.string(), pid: z.number(), port: z.number() })),
 });
 const secretsSchema = z.object({ nats: z.record(z.string(), z.string()) });
 

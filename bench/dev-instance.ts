@@ -23,6 +23,8 @@ export type DevOptions = {
   readonly gateways: number;
   readonly natsServer: string | undefined;
   readonly profileFolder: string | undefined;
+  /** It is going to be killed in parts; what it says of that on stderr is no news. */
+  readonly quiet?: boolean;
 };
 
 export type DevInstance = {
@@ -63,7 +65,7 @@ function launch(folder: string, options: DevOptions): ChildProcess {
   // Ourselves again: we are `belfry bench`. A group of its own: on Ctrl-C the harness ends it, after its load.
   return spawn(process.execPath, ['--enable-source-maps', process.argv[1] ?? '', ...args], {
     detached: true,
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'ignore', options.quiet === true ? 'ignore' : 'inherit'],
     env: { ...process.env, ...profileEnvironment(options.profileFolder) },
   });
 }

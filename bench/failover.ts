@@ -1,0 +1,216 @@
+/**
+ * `belfry bench failover`: how long channels wait when something fails. One `belfry dev` under a steady load of posts, and
+ * one fault after the other, each when all is well again: workers killed, frozen, drained and joining, the broker killed.
+ *
+ * V1  The load is one post under way for each channel, sent again with its id until acknowledged; it goes on through all
+ *     faults, and every acknowledgement is checked against the log at the end.
+ * V2  At a fault every affected channel posts at once: a pause counts from the fault, not from the next post's turn.
+ */
+import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
+import { makeChannels, makeUsers, readHistory, type BenchChannel } from './bench-workspace.ts';
+import { startDev, type DevInstance } from './dev-instance.ts';
+import { FailoverCluster } from './failover-cluster.ts';
+import { FailoverFaults, type FaultKind, type FaultRecord } from './failover-faults.ts';
+import { FailoverPoster } from './failover-poster.ts';
+import { LatencyHistogram } from './histogram.ts';
+import { parseText } from './message-text.ts';
+import { defineScenario } from './scenario.ts';
+import type { Detail, Measurement, RunContext, RunResult, Session } from './scenario.ts';
+import { natsServerOption } from './server-options.ts';
+import { sparkline } from './sparkline.ts';
+import { formatNumber } from './table.ts';
+
+const count = (most: number, standard: number) => integerSchema(0, most).default(standard);
+const options = defineOptions({
+  kills: { value: 'n', schema: count(1_000, 10), description: 'workers killed, in each run' },
+  freezes: { value: 'n', schema: count(1_000, 3), description: 'workers frozen' },
+  drains: { value: 'n', schema: count(1_000, 3), description: 'workers drained, each of which joins again' },
+  brokerKills: { value: 'n', schema: count(1_000, 2), description: 'nats-servers killed' },
+  workers: { value: 'n', schema: integerSchema(2, 64).default(3), description: 'worker processes' },
+  channels: { value: 'n', schema: integerSchema(1, 1_000).default(48), description: 'channels that are posted to' },
+  rate: { value: 'n', schema: integerSchema(1, 10_000).default(400), description: 'posts a second, all together' },
+  ...natsServerOption,
+});
+type Options = OptionValues<typeof options>;
+
+const goals: Readonly<Record<FaultKind, { readonly p50Ms?: number; readonly p99Ms: number }>> = {
+  'worker killed': { p50Ms: 300, p99Ms: 1_000 },
+  'worker frozen': { p99Ms: 2_000 },
+  'worker drained': { p99Ms: 100 },
+  'worker joined': { p99Ms: 100 },
+  'broker killed': { p99Ms: 2_000 },
+};
+const users = 8;
+const historyMessages = 200;
+const picture = { beforeMs: 1_000, afterMs: 4_000, stepMs: 100 };
+
+export const failoverScenario = defineScenario({
+  name: 'failover',
+  summary: 'how long channels wait when a worker is killed, frozen, drained or joins, or the broker is killed',
+  options,
+  async open(context, values) {
+    const servers = { workers: values.workers, gateways: 1, natsServer: values.natsServer, quiet: true };
+    const dev = await startDev(context.clock, context.signal, { ...servers, profileFolder: undefined });
+    const session = new FailoverSession(context, values, dev);
+    try {
+      await session.prepare();
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+    return session;
+  },
+});
+
+class FailoverSession implements Session {
+  readonly #context: RunContext;
+  readonly #options: Options;
+  readonly #instance: DevInstance;
+  #cluster: FailoverCluster | undefined;
+  #channels: BenchChannel[] = [];
+
+  constructor(context: RunContext, values: Options, instance: DevInstance) {
+    this.#context = context;
+    this.#options = values;
+    this.#instance = instance;
+  }
+
+  async prepare(): Promise<void> {
+    const { dev } = this.#instance;
+    const { progress } = this.#context;
+    const owners = await makeUsers(dev, users, progress);
+    this.#channels = await makeChannels(dev, owners, this.#options.channels, progress);
+    this.#cluster = await FailoverCluster.open(this.#context, this.#instance, this.#options.workers);
+    await this.#cluster.settled();
+  }
+
+  async run(): Promise<RunResult> {
+    const { clock } = this.#context;
+    const { rate, channels } = this.#options;
+    const cluster = this.#cluster;
+    if (cluster === undefined) throw new Error('not prepared');
+    const periodMs = (1_000 * channels) / rate;
+    const posters = this.#channels.map(
+      (channel) => new FailoverPoster(this.#instance.dev.api, channel, clock, periodMs),
+    );
+    const faults = new FailoverFaults(this.#context, cluster, posters);
+    const storeBytes = await this.#inflict(faults);
+    await Promise.all(posters.map((poster) => poster.stop()));
+    const calm = calmLatencies(posters, faults.records);
+    return {
+      measurements: [...measure(faults.records), { ...calmMeasurement, value: calm.percentiles().p99Ms }],
+      failures: [...posters.flatMap((poster) => poster.check()), ...(await this.#checkLogs(posters))],
+      notes:
+        storeBytes === 0 ? [] : [`nats-server had ${formatNumber(Math.round(storeBytes / 1e5) / 10)} MB to recover`],
+      details: [pictureOf(posters, faults.records)],
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#cluster?.close();
+    await this.#instance.stop();
+  }
+
+  /** Gives the size of the broker's store at its last death; 0: it was not killed. */
+  async #inflict(faults: FailoverFaults): Promise<number> {
+    const { kills, freezes, drains, brokerKills } = this.#options;
+    const { progress, clock, signal } = this.#context;
+    let storeBytes = 0;
+    const plans: readonly (readonly [string, number, (turn: number) => Promise<number | void>])[] = [
+      ['killing workers', kills, (turn) => faults.killWorker(turn)],
+      ['freezing workers', freezes, (turn) => faults.freezeWorker(turn)],
+      ['draining workers', drains, (turn) => faults.drainWorker(turn)],
+      ['killing the broker', brokerKills, async () => (storeBytes = await faults.killBroker())],
+    ];
+    for (const [what, times, inflict] of plans) {
+      for (let turn = 0; turn < times; turn += 1) {
+        progress.show(`${what}: ${turn + 1} of ${times}`);
+        if (!(await clock.sleep(picture.beforeMs, signal))) throw new Error('interrupted');
+        await inflict(turn);
+      }
+    }
+    return storeBytes;
+  }
+
+  /** The newest messages of every channel stand in the log as they were acknowledged. */
+  async #checkLogs(posters: readonly FailoverPoster[]): Promise<string[]> {
+    const checks = posters.map(async ({ channel, posted }, at) => {
+      const stored = await readHistory(this.#instance.dev, this.#channels[at] as BenchChannel, historyMessages);
+      const wrong = stored.filter(([seq, text]) => posted.has(seq) && posted.get(seq) !== parseText(text)?.id).length;
+      const known = stored.filter(([seq]) => posted.has(seq)).length;
+      const expected = Math.min(posted.size, historyMessages);
+      if (known < expected) return [`${channel}: ${known} of ${expected} acknowledged messages in its history`];
+      return wrong === 0 ? [] : [`${channel}: ${wrong} messages of its history differ from what was acknowledged`];
+    });
+    return (await Promise.all(checks)).flat();
+  }
+}
+
+const calmMeasurement = { subject: 'belfry', name: 'any post, no fault: p99', unit: 'ms' } as const;
+
+function measure(records: readonly FaultRecord[]): Measurement[] {
+  return kindsOf(records).flatMap((kind) => {
+    const own = records.filter((record) => record.kind === kind);
+    const waits = new LatencyHistogram();
+    for (const ms of own.flatMap(({ waitsMs }) => waitsMs)) waits.record(ms * 1_000);
+    const { p50Ms, p99Ms, maxMs } = waits.percentiles();
+    const goal = goals[kind];
+    const named = (name: string, value: number, atMost?: number): Measurement => ({
+      ...{ subject: kind, name, unit: 'ms', value },
+      ...(atMost === undefined ? {} : { goal: { atMost } }),
+    });
+    const planned = kind === 'worker drained' || kind === 'worker joined';
+    const refusals = own.reduce((sum, record) => sum + record.refusals, 0);
+    return [
+      named(planned ? 'pause of a channel, p50' : 'until acknowledged, p50', p50Ms, goal.p50Ms),
+      named('  p99', p99Ms, goal.p99Ms),
+      named('  longest', maxMs),
+      { subject: kind, name: '  posts told to retry', unit: '', value: refusals, ...(planned ? zero : {}) },
+      { subject: kind, name: '  times x channels', unit: '', value: waits.count },
+    ];
+  });
+}
+
+const zero = { goal: { atMost: 0 } } as const;
+
+function kindsOf(records: readonly FaultRecord[]): FaultKind[] {
+  return [...new Set(records.map(({ kind }) => kind))];
+}
+
+/** What posts took while nothing was going on: the machine's own noise. */
+function calmLatencies(posters: readonly FailoverPoster[], records: readonly FaultRecord[]): LatencyHistogram {
+  const latencies = new LatencyHistogram();
+  const isCalm = (sentMs: number) =>
+    records.some(({ atMs }) => sentMs >= atMs - picture.beforeMs && sentMs < atMs - picture.stepMs);
+  for (const { sentMs, atMs } of posters.flatMap(({ acks }) => acks)) {
+    if (isCalm(sentMs)) latencies.record((atMs - sentMs) * 1_000);
+  }
+  return latencies;
+}
+
+/** Acknowledgements over time around each kind of fault, all of its times added up. */
+function pictureOf(posters: readonly FailoverPoster[], records: readonly FaultRecord[]): Detail {
+  const { beforeMs, afterMs, stepMs } = picture;
+  const times = posters.flatMap(({ acks }) => acks.map(({ atMs }) => atMs)).toSorted((a, b) => a - b);
+  const rows = kindsOf(records).map((kind) => {
+    const own = records.filter((record) => record.kind === kind);
+    const counts = Array.from({ length: (beforeMs + afterMs) / stepMs }, () => 0);
+    for (const { atMs } of own) {
+      for (const at of times) {
+        const step = Math.floor((at - atMs + beforeMs) / stepMs);
+        if (counts[step] !== undefined) counts[step] += 1;
+      }
+    }
+    const before = counts.slice(0, beforeMs / stepMs);
+    const usual = before.reduce((sum, one) => sum + one, 0) / before.length;
+    const rate = formatNumber(Math.round((usual * 1_000) / stepMs / own.length));
+    const [left, right] = [counts.slice(0, beforeMs / stepMs), counts.slice(beforeMs / stepMs)];
+    return [kind, rate, `${sparkline(left, usual)}|${sparkline(right, usual)}|`];
+  });
+  return {
+    title: `acknowledged posts over time: ${beforeMs / 1_000} s before the fault (|) to ${afterMs / 1_000} s after it, ${stepMs} ms each`,
+    heads: ['fault', 'usual/s', 'full bar = usual'],
+    aligns: ['left', 'right', 'left'],
+    rows,
+  };
+}
