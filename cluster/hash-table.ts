@@ -1,11 +1,15 @@
 /**
  * Who shall own which slot: weighted rendezvous hashing, applied stickily. Pure.
  *
+ * First how many slots each worker shall have (its goal), then which. Goals leave nobody a choice but that of rounding:
+ * the exact share of a worker, and that of its zone, is rounded down or up, and up where that spares a move. So the loss
+ * of a zone takes its exact share of the slots with it, and what is left of each other zone takes its part of them.
+ *
  * Invariants:
- * A1  A slot moves only if its owner is gone or draining, or if a worker would else stay below its floor or above its
- *     cap. No plan with fewer moves reaches the same bounds.
+ * A1  A slot moves only if its owner is gone or draining, or has more than its goal. No plan with fewer moves reaches
+ *     the bounds of A2.
  * A2  Afterwards every worker that takes slots holds between floor and ceil of its exact share (mean x weight), so that
- *     max/mean is at most 1.01 from 100 slots a worker on.
+ *     max/mean is at most 1.01 from 100 slots a worker on; and so does every zone, of the sum of its workers' shares.
  * A3  The same input gives the same moves, whatever the order of the workers: two managers plan alike.
  */
 import type { Incarnation } from '../protocol/ids.ts';
@@ -16,7 +20,7 @@ export interface Candidate {
   readonly key: string;
   /** Share relative to the others; 0 takes none. */
   readonly weight: number;
-  /** Its failure domain. Shown, and kept for placing copies; one owner a slot leaves nothing to spread. */
+  /** Its failure domain (A2). Workers that name none are one zone together. */
   readonly zone: string;
   /** False: it keeps what it has and takes no more (its clock is off). */
   readonly takes: boolean;
@@ -33,10 +37,12 @@ export interface Move {
 
 interface Target {
   readonly incarnation: Incarnation;
+  readonly zone: string;
   readonly seed: number;
   readonly weight: number;
-  readonly floor: number;
-  readonly cap: number;
+  readonly share: number;
+  /** What it shall have in the end. */
+  goal: number;
   count: number;
 }
 
@@ -48,8 +54,9 @@ export function assign(owners: readonly (Incarnation | undefined)[], workers: re
   const byName = new Map(targets.map((target) => [target.incarnation, target]));
   const current = owners.map((owner) => (owner !== undefined && keepers.has(owner) ? owner : undefined));
   for (const owner of current) if (owner !== undefined) addTo(byName.get(owner), 1);
+  setGoals(targets);
   placeOrphans(current, targets);
-  level(current, targets, byName);
+  for (const receiver of targets) pull(current, receiver, byName);
   return difference(owners, current);
 }
 
@@ -68,31 +75,75 @@ function seedOf(key: string): number {
   return hash;
 }
 
-/** Those who take slots, in the order of their names (A3), with the bounds of their shares. */
+/** Those who take slots, in the order of their names (A3). */
 function makeTargets(owners: readonly (Incarnation | undefined)[], workers: readonly Candidate[]): Target[] {
   const takers = workers.filter((worker) => worker.takes && !worker.draining && worker.weight > 0);
   const bystanders = new Set(workers.filter((worker) => !worker.takes && !worker.draining).map((w) => w.incarnation));
   const kept = owners.filter((owner) => owner !== undefined && bystanders.has(owner)).length;
   const weights = takers.reduce((sum, worker) => sum + worker.weight, 0);
   return takers
-    .map(({ incarnation, key, weight }) => {
+    .map(({ incarnation, key, weight, zone }) => {
       const share = ((owners.length - kept) * weight) / weights;
-      return { incarnation, seed: seedOf(key), weight, floor: Math.floor(share), cap: Math.ceil(share), count: 0 };
+      return { incarnation, zone, seed: seedOf(key), weight, share, goal: floorOf(share), count: 0 };
     })
     .toSorted((a, b) => (a.incarnation < b.incarnation ? -1 : 1));
 }
 
-/** First up to the floors, then up to the caps: so no orphan's place makes another move necessary (A1). */
+/**
+ * Gives out what the workers' floors leave, one slot to a worker at most: first each zone up to its own floor, then the
+ * rest to different zones. Those who have that slot already come first, which makes the moves fewest: the bounds are
+ * nested, and of nested bounds the greedy choice is the best one.
+ */
+function setGoals(targets: readonly Target[]): void {
+  const total = Math.round(targets.reduce((sum, { share }) => sum + share, 0));
+  let left = total - targets.reduce((sum, { goal }) => sum + goal, 0);
+  const zones = [...groupByZone(targets).values()].map(rankForExtra);
+  const openZones: Target[][] = [];
+  for (const zone of zones) {
+    const share = zone.all.reduce((sum, one) => sum + one.share, 0);
+    const due = floorOf(share) - zone.all.reduce((sum, { goal }) => sum + goal, 0);
+    const extras = zone.ranked.splice(0, Math.max(0, Math.min(due, left)));
+    for (const target of extras) target.goal += 1;
+    left -= extras.length;
+    if (share - floorOf(share) > ROUNDING) openZones.push(zone.ranked);
+  }
+  const firsts = openZones.flatMap(([first]) => first ?? []).sort(byExtra);
+  for (const target of firsts.slice(0, left)) target.goal += 1;
+}
+
+/** Sums of fractions are a little off. */
+const ROUNDING = 1e-6;
+const floorOf = (share: number): number => Math.floor(share + ROUNDING);
+
+function groupByZone(targets: readonly Target[]): ReadonlyMap<string, Target[]> {
+  const zones = new Map<string, Target[]>();
+  for (const target of targets) {
+    const zone = zones.get(target.zone);
+    if (zone === undefined) zones.set(target.zone, [target]);
+    else zone.push(target);
+  }
+  return zones;
+}
+
+/** Those of a zone whose share is rounded, in the order in which they are rounded up. */
+function rankForExtra(zone: readonly Target[]): { readonly all: readonly Target[]; readonly ranked: Target[] } {
+  return { all: zone, ranked: zone.filter(({ share, goal }) => share - goal > ROUNDING).sort(byExtra) };
+}
+
+/** Who has more than its floor keeps it; else by name (A3). */
+function byExtra(a: Target, b: Target): number {
+  const spares = Number(b.count > b.goal) - Number(a.count > a.goal);
+  return spares !== 0 ? spares : a.incarnation < b.incarnation ? -1 : 1;
+}
+
 function placeOrphans(current: (Incarnation | undefined)[], targets: readonly Target[]): void {
-  let below = targets.filter((target) => target.count < target.floor);
-  let open = targets.filter((target) => target.count < target.cap);
+  let below = targets.filter((target) => target.count < target.goal);
   for (const [slot, owner] of current.entries()) {
     if (owner !== undefined) continue;
-    const winner = best(slot, below.length > 0 ? below : open.length > 0 ? open : targets);
+    const winner = best(slot, below.length > 0 ? below : targets);
     current[slot] = winner.incarnation;
     winner.count += 1;
-    if (winner.count >= winner.floor) below = below.filter((target) => target !== winner);
-    if (winner.count >= winner.cap) open = open.filter((target) => target !== winner);
+    if (winner.count >= winner.goal) below = below.filter((target) => target !== winner);
   }
 }
 
@@ -106,43 +157,18 @@ function best(slot: number, targets: readonly Target[]): Target {
   return winner;
 }
 
-/** Pulls those below their floor up, then empties those above their cap into whoever has room. */
-function level(
-  current: (Incarnation | undefined)[],
-  targets: readonly Target[],
-  byName: ReadonlyMap<Incarnation, Target>,
-): void {
-  for (const receiver of targets) {
-    if (receiver.count < receiver.floor) pull(current, receiver, receiver.floor, byName);
+/** Takes the slots that score best for the receiver from those who have more than their goal. */
+function pull(current: (Incarnation | undefined)[], receiver: Target, byName: ReadonlyMap<Incarnation, Target>): void {
+  if (receiver.count >= receiver.goal) return;
+  for (const slot of rank(current, receiver)) {
+    if (receiver.count >= receiver.goal) return;
+    const owner = current[slot];
+    const donor = owner === undefined ? undefined : byName.get(owner);
+    if (donor === undefined || donor.count <= donor.goal) continue;
+    current[slot] = receiver.incarnation;
+    donor.count -= 1;
+    receiver.count += 1;
   }
-  for (const receiver of targets) {
-    if (!targets.some((target) => target.count > target.cap)) return;
-    if (receiver.count < receiver.cap) pull(current, receiver, receiver.cap, byName, true);
-  }
-}
-
-/** Takes the slots that score best for the receiver: from those above their cap, then from those above their floor. */
-function pull(
-  current: (Incarnation | undefined)[],
-  receiver: Target,
-  upTo: number,
-  byName: ReadonlyMap<Incarnation, Target>,
-  onlyAboveCap = false,
-): void {
-  const wanted = rank(current, receiver);
-  const takeFrom = (bound: (donor: Target) => number): void => {
-    for (const slot of wanted) {
-      if (receiver.count >= upTo) return;
-      const owner = current[slot];
-      const donor = owner === undefined ? undefined : byName.get(owner);
-      if (donor === undefined || donor === receiver || donor.count <= bound(donor)) continue;
-      current[slot] = receiver.incarnation;
-      donor.count -= 1;
-      receiver.count += 1;
-    }
-  };
-  takeFrom((donor) => donor.cap);
-  if (!onlyAboveCap) takeFrom((donor) => donor.floor);
 }
 
 function rank(current: readonly unknown[], receiver: Target): number[] {

@@ -53,6 +53,42 @@ function fewestMoves(owners: Owners, workers: readonly Candidate[]): number {
   return Math.max(below, above + orphans);
 }
 
+function perZone(owners: Owners, workers: readonly Candidate[]): Map<string, number> {
+  const held = counts(owners);
+  const zones = new Map<string, number>();
+  for (const { incarnation, zone } of workers) zones.set(zone, (zones.get(zone) ?? 0) + (held.get(incarnation) ?? 0));
+  return zones;
+}
+
+function expectZoneBalance(owners: Owners, workers: readonly Candidate[]): void {
+  const weights = workers.reduce((sum, w) => sum + w.weight, 0);
+  for (const [zone, held] of perZone(owners, workers)) {
+    const own = workers.filter((w) => w.zone === zone).reduce((sum, w) => sum + w.weight, 0);
+    expect(Math.abs(held - (owners.length * own) / weights)).toBeLessThan(1);
+  }
+}
+
+/** By trying every way to round: orphans, and whatever anybody has beyond its rounded share, must move. */
+function fewestZoneMoves(owners: Owners, workers: readonly Candidate[]): number {
+  const weights = workers.reduce((sum, w) => sum + w.weight, 0);
+  const shares = workers.map(({ weight }) => (owners.length * weight) / weights);
+  const held = workers.map(({ incarnation }) => counts(owners).get(incarnation) ?? 0);
+  const orphans = owners.length - held.reduce((sum, count) => sum + count, 0);
+  let fewest = Number.POSITIVE_INFINITY;
+  for (let choice = 0; choice < 2 ** workers.length; choice += 1) {
+    const goals = shares.map((share, i) => (choice & (1 << i) ? Math.ceil(share) : Math.floor(share)));
+    if (goals.reduce((sum, goal) => sum + goal, 0) !== owners.length) continue;
+    const isFair = [...new Set(workers.map(({ zone }) => zone))].every((zone) => {
+      const off = workers.reduce((sum, w, i) => (w.zone === zone ? sum + goals[i]! - shares[i]! : sum), 0);
+      return Math.abs(off) < 1 - 1e-9;
+    });
+    if (!isFair) continue;
+    const surplus = held.reduce((sum, count, i) => sum + Math.max(0, count - goals[i]!), 0);
+    fewest = Math.min(fewest, orphans + surplus);
+  }
+  return fewest;
+}
+
 describe('slot assignment', () => {
   it('keeps max/mean at 1.01 for 4,096 slots over 100 workers, where a ring of virtual nodes does not', () => {
     const workers = Array.from({ length: 100 }, (_, i) => worker(`w${i}`));
@@ -81,6 +117,60 @@ describe('slot assignment', () => {
         });
       }),
       { numRuns: 60 },
+    );
+  });
+
+  it('balances zones as it balances workers, and still with the fewest moves possible', () => {
+    const step = fc.record({
+      join: fc.boolean(),
+      pick: fc.nat(1_000),
+      weight: fc.constantFrom(1, 1, 2, 0.5),
+      zone: fc.constantFrom('a', 'b', 'c'),
+    });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 200 }), fc.array(step, { minLength: 1, maxLength: 8 }), (slots, steps) => {
+        let owners = nobody(slots);
+        let workers: Candidate[] = [];
+        steps.forEach(({ join, pick, weight, zone }, i) => {
+          workers =
+            join || workers.length === 0
+              ? [...workers, worker(`w${i}`, { weight, zone })]
+              : workers.filter((_, at) => at !== pick % workers.length);
+          if (workers.length === 0) return;
+          const moves = assign(owners, workers);
+          const changed = owners.filter((owner) => owner !== undefined).length > 0;
+          if (changed) expect(moves.length).toBe(fewestZoneMoves(owners, workers));
+          owners = apply(owners, moves);
+          expectBalance(owners, workers);
+          expectZoneBalance(owners, workers);
+          expect(assign(owners, workers)).toEqual([]);
+        });
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('spreads the loss of a zone over the others by their weights, and nothing else moves', () => {
+    const zones = { a: 3, b: 3, c: 4 };
+    const workers = Object.entries(zones).flatMap(([zone, count]) =>
+      Array.from({ length: count }, (_, i) => worker(`${zone}${i}`, { zone })),
+    );
+    const owners = apply(nobody(SLOTS), assign(nobody(SLOTS), workers));
+    expect(perZone(owners, workers)).toEqual(
+      new Map([
+        ['a', 1_229],
+        ['b', 1_229],
+        ['c', 1_638],
+      ]),
+    );
+    const left = workers.filter(({ zone }) => zone !== 'c');
+    const moves = assign(owners, left);
+    expect(moves).toHaveLength(1_638);
+    expect(perZone(apply(owners, moves), left)).toEqual(
+      new Map([
+        ['a', 2_048],
+        ['b', 2_048],
+      ]),
     );
   });
 
