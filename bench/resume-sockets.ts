@@ -1,5 +1,6 @@
 /** A load process of the resume scenario: its share of the sessions, that leave and come back. */
 import { systemClock } from '../platform/clock.ts';
+import { limits } from '../platform/limits.ts';
 import { apiRequest, HttpConnection } from './http-client.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { serveLoad } from './load-server.ts';
@@ -12,6 +13,8 @@ export type ReturnReport = {
   readonly hello: string;
   readonly done: string;
   readonly events: number;
+  /** Times that rtm.connect said `service_unavailable`, and was asked again. */
+  readonly again: number;
   readonly failures: readonly string[];
 };
 
@@ -28,11 +31,13 @@ export type ResumeSockets = {
 /** Calls of rtm.connect at a time; sockets are opened as URLs come. */
 const callsMax = 32;
 const failuresMax = 20;
+const retryMs = 100;
 const nowMs = (): number => systemClock.monotonicMs();
 
 const places = new Map<string, Cursors>();
 let clients: { readonly token: string; readonly client: ResumeClient }[] = [];
 let returned = 0;
+let again = 0;
 
 serveLoad<ResumeSockets>({
   arrive: ({ api, tokens }) => arrive(api, tokens),
@@ -59,6 +64,7 @@ async function arrive(api: string, tokens: readonly string[]): Promise<ReturnRep
   const startMs = nowMs();
   let events = 0;
   returned = 0;
+  again = 0;
   const open = async (token: string, url: string): Promise<void> => {
     const client = new ResumeClient(places.get(token) ?? {}, nowMs);
     clients.push({ token, client });
@@ -74,7 +80,7 @@ async function arrive(api: string, tokens: readonly string[]): Promise<ReturnRep
   };
   await forEachUrl(api, tokens, (token, url) => void sessions.push(open(token, url)));
   await Promise.all(sessions);
-  return { wallMs: nowMs() - startMs, hello: hello.encode(), done: done.encode(), events, failures };
+  return { wallMs: nowMs() - startMs, hello: hello.encode(), done: done.encode(), events, again, failures };
 }
 
 async function forEachUrl(
@@ -86,12 +92,24 @@ async function forEachUrl(
   const work = async (): Promise<void> => {
     const connection = new HttpConnection(api);
     for (let token = tokens[next++]; token !== undefined; token = tokens[next++]) {
-      const { body } = await connection.request(apiRequest(api, 'rtm.connect', token, { resume: '1' }));
-      const { url } = JSON.parse(body) as { url?: unknown };
-      if (typeof url !== 'string') throw new Error(`rtm.connect failed: ${body.slice(0, 120)}`);
-      use(token, url);
+      use(token, await urlFor(connection, api, token));
     }
     connection.close();
   };
   await Promise.all(Array.from({ length: Math.min(callsMax, tokens.length) }, work));
+}
+
+/** As a client does: a server that is busy is asked again. */
+async function urlFor(connection: HttpConnection, api: string, token: string): Promise<string> {
+  const endMs = nowMs() + limits.benchSettleMs;
+  for (;;) {
+    const { status, body } = await connection.request(apiRequest(api, 'rtm.connect', token, { resume: '1' }));
+    const { url, error } = JSON.parse(body) as { url?: unknown; error?: unknown };
+    if (typeof url === 'string') return url;
+    if (error !== 'service_unavailable' || nowMs() > endMs) {
+      throw new Error(`rtm.connect failed: HTTP ${status} ${body.slice(0, 120)}`);
+    }
+    again += 1;
+    await systemClock.sleep(retryMs);
+  }
 }

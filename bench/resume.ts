@@ -17,6 +17,7 @@ import { limits } from '../platform/limits.ts';
 import { callAll, callApi } from './api-client.ts';
 import { makeUsers, type BenchUser } from './bench-workspace.ts';
 import { startDev, type DevInstance } from './dev-instance.ts';
+import type { CpuByRole } from './cpu-meter.ts';
 import type { FanoutPoster } from './fanout-poster.ts';
 import { LatencyHistogram, type Percentiles } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
@@ -77,7 +78,6 @@ class ResumeSession implements Session {
   #users: readonly BenchUser[] = [];
   #gapChannel = '';
   #liveChannel = '';
-  #wideChannels: readonly string[] = [];
   #stormChannels: readonly string[] = [];
   #posted = 0;
 
@@ -106,7 +106,7 @@ class ResumeSession implements Session {
     const { sessions, channels, wide } = this.#options;
     this.#users = await makeUsers(dev, sessions + 3, this.#context.progress);
     [this.#gapChannel = '', this.#liveChannel = ''] = await this.#makeChannels(this.#owner, 'alone', 2);
-    this.#wideChannels = await this.#makeChannels(this.#wideUser, 'wide', wide);
+    await this.#makeChannels(this.#wideUser, 'wide', wide);
     this.#stormChannels = await this.#makeChannels(this.#owner, 'storm', channels);
     await this.#invite(this.#gapChannel, [this.#gapUser]);
     await this.#fillStorm();
@@ -139,10 +139,16 @@ class ResumeSession implements Session {
     await this.#visit(token);
     await this.#post(this.#gapChannel, gapRate, gap);
     await this.#untilForgotten();
-    const report = await this.#return(token);
+    // One profile a process: the storm's.
+    const unprofiled = { ...this.#context, profileFolder: undefined };
+    const stretch = await measureStretch(unprofiled, this.#instance.processes(), () => this.#return(token));
+    const report = stretch.result;
     const events = report.events === gap ? [] : [`gap: ${report.events} of ${gap} events came`];
     return {
-      measurements: [ms('gap', `${gap} events, from the URL`, report.wallDoneMs, goals.gapMs)],
+      measurements: [
+        ms('gap', `${gap} events, from the URL`, report.wallDoneMs, goals.gapMs),
+        ...cpuRows('gap', stretch.cpu),
+      ],
       failures: [...report.failures.map((failure) => `gap: ${failure}`), ...events],
     };
   }
@@ -181,11 +187,12 @@ class ResumeSession implements Session {
     const wrong = await this.#storm.callAll('check', { tails });
     const events = reports.reduce((sum, one) => sum + one.events, 0);
     if (events !== sessions * missed) failures.push(`${events} of ${sessions * missed} events came`);
-    const cpu = [...stretch.cpu].map(
-      ([role, used]): Measurement => ({ subject: 'storm', name: `CPU of ${role}`, unit: 's', value: used }),
-    );
     return {
-      measurements: [...stormMeasurements(reports), ...postMeasurements(calm.latency, posts.latency), ...cpu],
+      measurements: [
+        ...stormMeasurements(reports),
+        ...postMeasurements(calm.latency, posts.latency),
+        ...cpuRows('storm', stretch.cpu),
+      ],
       failures: [...failures, ...wrong.flat()].map((failure) => `storm: ${failure}`),
       notes: disturbanceNotes([stretch]),
       details: stretch.details,
@@ -276,10 +283,9 @@ class ResumeSession implements Session {
     for (let session = 0; session < sessions; session += 1) {
       for (let at = 0; at < perSession; at += 1) members[(session + at * step) % channels]?.push(this.#user(session));
     }
-    let done = 0;
     for (const [at, users] of members.entries()) {
       await this.#invite(this.#stormChannels[at] ?? '', users);
-      this.#context.progress.show(`inviting: ${++done} of ${channels} channels`);
+      this.#context.progress.show(`inviting: ${at + 1} of ${channels} channels`);
     }
   }
 
@@ -320,6 +326,10 @@ class ResumeSession implements Session {
   }
 }
 
+function cpuRows(subject: string, cpu: CpuByRole): Measurement[] {
+  return [...cpu].map(([role, used]) => ({ subject, name: `CPU of ${role}`, unit: 's', value: used }));
+}
+
 function ms(subject: string, name: string, value: number, atMost?: number): Measurement {
   return { subject, name, unit: 'ms', value, ...(atMost === undefined ? {} : { goal: { atMost } }) };
 }
@@ -333,6 +343,12 @@ function stormMeasurements(reports: readonly ReturnReport[]): Measurement[] {
     ms('storm', 'to hello, p99', hello.p99Ms),
     ms('storm', 'to the end of resume, p50', done.p50Ms),
     ms('storm', 'to the end of resume, p99', done.p99Ms),
+    {
+      subject: 'storm',
+      name: 'rtm.connect asked again',
+      unit: '',
+      value: reports.reduce((sum, one) => sum + one.again, 0),
+    },
   ];
 }
 

@@ -5,7 +5,8 @@
  *     waves of at most logReadsInFlightMax.
  * L2  A read that the broker does not answer is tried again until `signal` aborts. The answer is then `unavailable`.
  * L3  What an actor needs at once is bounded: a window is at most WINDOW_RECORDS records, a page and a range of events at
- *     most logPageBytesMax (one record more, where a single one is larger).
+ *     most logPageBytesMax (one record more, where a single one is larger). Within a long range windows double, up to
+ *     WINDOW_RECORDS_MAX, while what they bring is small: finding one costs the same whatever its size.
  */
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
@@ -59,6 +60,7 @@ export type EventRange =
 
 /** Records of one window; a power of two, since windows end at multiples of it. */
 const WINDOW_RECORDS = 64;
+const WINDOW_RECORDS_MAX = 512;
 
 type Fetched = { readonly kind: 'record'; readonly placed: PlacedRecord } | LogFailure;
 type Sought = Fetched | { readonly kind: 'none' };
@@ -114,15 +116,18 @@ export class LogReader {
     const first = await this.#seek(position, (place) => place.pointer.firstSeq > afterSeq + 1, signal);
     if (first.kind === 'none') return { kind: 'trimmed' };
     if (first.kind !== 'record') return first;
-    const { index } = first.placed.record;
-    // Up to an aligned record: that one is quickest to find and points at the whole window.
-    const lastIndex = Math.min(position.index, (Math.floor(index / WINDOW_RECORDS) + 1) * WINDOW_RECORDS);
-    if (lastIndex === index) return { kind: 'records', records: [first.placed] };
+    const rest = await this.#behind(position, first.placed.record.index, WINDOW_RECORDS, signal);
+    return rest.kind === 'records' ? { kind: 'records', records: [first.placed, ...rest.records] } : rest;
+  }
+
+  /** The records behind the one with `index`: up to an aligned one, which is quickest to find and points at them all. */
+  async #behind(position: LogPosition, index: number, records: number, signal: AbortSignal): Promise<RecordWindow> {
+    const lastIndex = Math.min(position.index, (Math.floor(index / records) + 1) * records);
+    if (lastIndex <= index) return { kind: 'records', records: [] };
     const last = await this.#seek(position, (place) => place.index > lastIndex, signal);
     if (last.kind === 'none') return { kind: 'trimmed' };
     if (last.kind !== 'record') return last;
-    const rest = await this.#range(last.placed, index + 1, signal);
-    return rest.kind === 'records' ? { kind: 'records', records: [first.placed, ...rest.records] } : rest;
+    return this.#range(last.placed, index + 1, signal);
   }
 
   /** Events afterSeq + 1 … upToSeq in order, at most `count` and logPageBytesMax (L3). */
@@ -135,10 +140,16 @@ export class LogReader {
     const events: SequencedEvent[] = [];
     let seq = query.afterSeq;
     let bytes = 0;
+    let size = WINDOW_RECORDS;
+    let lastIndex: number | undefined;
     while (seq < upToSeq) {
       const before = seq;
-      const window = await this.window(position, seq, signal);
+      const window = await (lastIndex === undefined
+        ? this.window(position, seq, signal)
+        : this.#behind(position, lastIndex, size, signal));
       if (window.kind !== 'records') return window;
+      lastIndex = window.records.at(-1)?.record.index;
+      if (bytesOf(window.records) * 4 <= limits.logPageBytesMax) size = Math.min(2 * size, WINDOW_RECORDS_MAX);
       for (const item of eventsOf(window.records)) {
         if (item.seq <= seq || item.seq > upToSeq) continue;
         if (events.length >= query.count || bytes >= limits.logPageBytesMax)
@@ -147,7 +158,9 @@ export class LogReader {
         bytes += item.bytes;
         seq = item.seq;
       }
-      if (window.records.length === 0 || seq === before) return broken(`no record holds event ${seq + 1}`);
+      const isEmpty = window.records.every(({ record }) => record.events.length === 0);
+      if (window.records.length === 0 || (seq === before && !isEmpty))
+        return broken(`no record holds event ${seq + 1}`);
     }
     return { kind: 'events', events, more: false };
   }
@@ -286,6 +299,10 @@ function chain(position: LogPosition, records: readonly PlacedRecord[]): Records
     at = positionAfter(at, sequence, record);
   }
   return { kind: 'records', records, position: at };
+}
+
+function bytesOf(records: readonly PlacedRecord[]): number {
+  return records.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 function broken(detail: string): { readonly kind: 'broken'; readonly detail: string } {

@@ -18,7 +18,7 @@ export const gatewayLimits = {
   /** Time a gap may stay open. Beyond: `resync`. */
   gapHoldMs: 10_000,
   /** Events of one read of a replay. Beyond: they follow in further reads. */
-  resumeReadEventsMax: 500,
+  resumeReadEventsMax: 1_000,
   /** Beat of the batch number of a (worker, gateway) pair when no batch is sent. */
   batchBeatMs: 250,
   /** Cursors a gateway verifies per second. Beyond: they wait behind live traffic. */
