@@ -129,6 +129,8 @@ class FailoverSession implements Session {
         await inflict(turn);
       }
     }
+    // The picture of the last fault goes on for as long as that of the others.
+    if (!(await clock.sleep(picture.afterMs, signal))) throw new Error('interrupted');
     return storeBytes;
   }
 

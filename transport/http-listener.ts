@@ -7,6 +7,8 @@
  * H3  At most `requestsInProgressMax` handlers run at once; more get 503 with Retry-After and no effect.
  * H4  A body that takes longer than `bodyTimeoutMs` ends with its connection. One that arrives in one piece, as nearly
  *     all do, costs no timer; while nothing at all arrives, uWebSockets.js's own 10 s of silence count.
+ * H5  A listener that stops serves on what its clients have open, and each answer closes its connection: whoever asks now
+ *     and then learns from an answer that it has to go elsewhere. Nothing in progress is cut before the grace is over.
  */
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
@@ -92,12 +94,22 @@ class HttpServer {
       stop: async (graceMs) => {
         listening.stopAccepting();
         this.#draining = true;
-        await this.#idle(graceMs);
-        // Closing in the turn of the last answer would cut it off.
-        if (graceMs > 0) await this.#clock.sleep(Math.min(graceMs, limits.httpLingerMs));
+        if (graceMs > 0) await this.#seeOff(graceMs);
         this.app.close();
       },
     };
+  }
+
+  /** H5 */
+  async #seeOff(graceMs: number): Promise<void> {
+    const deadlineMs = this.#clock.monotonicMs() + graceMs;
+    const leftMs = () => deadlineMs - this.#clock.monotonicMs();
+    await this.#clock.sleep(Math.min(graceMs, limits.httpSeeOffMs));
+    do {
+      await this.#idle(Math.max(0, leftMs()));
+      // Closing in the turn of the last answer would cut it off.
+      await this.#clock.sleep(limits.httpLingerMs);
+    } while (this.#inProgress > 0 && leftMs() > 0);
   }
 
   #expose(metrics: Pick<Metrics, 'counterOf' | 'gaugeOf'>): void {

@@ -2,10 +2,12 @@
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../platform/clock.ts';
+import { limits as allLimits } from '../../../platform/limits.ts';
 import { silentLogger } from '../../../platform/logger.ts';
 import type { ApiHandler, ApiRequest } from '../../../protocol/http.ts';
 import { startHttpListener, type HttpLimits, type HttpListener } from '../../../transport/http-listener.ts';
 import { startAdminListener } from '../../../transport/admin-listener.ts';
+import { until } from '../../support/until.ts';
 
 const open: HttpListener[] = [];
 afterEach(async () => {
@@ -221,6 +223,42 @@ describe('the HTTP listener', () => {
     expect((await pending).status).toBe(200);
     await stopped;
     await expect(fetch(base)).rejects.toThrow();
+  });
+});
+
+describe('a listener that stops', () => {
+  it('answers what comes on a kept connection meanwhile, however long that takes, and closes it with the answer', async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let entered = (): void => undefined;
+    const inside = new Promise<void>((resolve) => (entered = resolve));
+    const base = await start(async (request) => {
+      if (request.path !== '/late') return echo(request);
+      entered();
+      await held;
+      return echo(request);
+    });
+    const socket = connect(Number(new URL(base).port), '127.0.0.1');
+    let text = '';
+    socket.setEncoding('latin1').on('data', (more: string) => (text += more));
+    const ended = new Promise((resolve) => socket.on('close', resolve));
+    socket.write('GET /first HTTP/1.1\r\nHost: x\r\n\r\n');
+    await until('the first answer', () => text.includes('/first'));
+    let hasStopped = false;
+    const stopped = open
+      .splice(0)[0]!
+      .stop(5_000)
+      .then(() => (hasStopped = true));
+    socket.write('GET /late HTTP/1.1\r\nHost: x\r\n\r\n');
+    await inside;
+    const later = performance.now() + allLimits.httpSeeOffMs + 2 * allLimits.httpLingerMs;
+    await until('the time to see clients off to be over', () => performance.now() > later);
+    expect(hasStopped).toBe(false);
+    release();
+    await ended;
+    await stopped;
+    expect(text).toContain('/late');
+    expect(text.toLowerCase()).toContain('connection: close');
   });
 });
 
