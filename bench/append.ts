@@ -15,7 +15,7 @@ import { readNatsPassword } from './dev-file.ts';
 import { startDev, type DevInstance } from './dev-instance.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
-import { measureStretch, type Stretch } from './profiled-cpu.ts';
+import { disturbanceNotes, measureStretch, type Stretch } from './profiled-cpu.ts';
 import { defineScenario, type Measurement, type RunContext, type RunResult, type Session } from './scenario.ts';
 import { natsServerOption } from './server-options.ts';
 
@@ -92,7 +92,10 @@ class AppendSession implements Session {
     return {
       measurements: [...[...stretches].flatMap(([way, stretch]) => measure(way, stretch)), ...ratiosOf(stretches)],
       failures,
-      notes: [`nats-server ${this.#instance.natsVersion}, file storage, one stream; each side alone in its stretch`],
+      notes: [
+        `nats-server ${this.#instance.natsVersion}, file storage, one stream; each side alone in its stretch`,
+        ...disturbanceNotes([...stretches.values()]),
+      ],
     };
   }
 

@@ -27,7 +27,13 @@ import { failuresOf, jsonReport, textReport } from './report.ts';
 import { resumeScenario } from './resume.ts';
 import type { RunContext, RunResult, Scenario } from './scenario.ts';
 
-const scenarios: readonly Scenario[] = [appendScenario, failoverScenario, fanoutScenario, postsScenario, resumeScenario];
+const scenarios: readonly Scenario[] = [
+  appendScenario,
+  failoverScenario,
+  fanoutScenario,
+  postsScenario,
+  resumeScenario,
+];
 
 const commonOptions = defineOptions({
   seconds: {

@@ -2,11 +2,13 @@
  * Posts in a closed loop: each connection has one post in flight and sends the next when it is answered, to a channel
  * drawn at random. Only for channels that nobody else posts to: that is how it can check them (channel-ledger.ts).
  */
+import type { Clock } from '../platform/clock.ts';
+import { limits } from '../platform/limits.ts';
 import { SeededRng } from '../platform/rng.ts';
 import { ChannelLedger } from './channel-ledger.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { formHead, formRequest, HttpConnection, type HttpAnswer } from './http-client.ts';
-import type { MachineClock } from './machine-clock.ts';
+import { machineClock, type MachineClock } from './machine-clock.ts';
 import { makeText } from './message-text.ts';
 import { acknowledgedSeq, failureOf } from './post-answer.ts';
 
@@ -30,14 +32,16 @@ export class ClosedLoopPoster {
   readonly #heads: readonly string[];
   readonly #rng: SeededRng;
   readonly #bytes: number;
+  readonly #clock: Clock;
   readonly #machine: MachineClock;
   #latency = new LatencyHistogram();
   #failures: string[] = [];
   #posts = 0;
   #ids = 0;
 
-  constructor({ api, channels, connections, bytes, seed }: ClosedLoopOptions, machine: MachineClock) {
-    this.#machine = machine;
+  constructor({ api, channels, connections, bytes, seed }: ClosedLoopOptions, clock: Clock) {
+    this.#clock = clock;
+    this.#machine = machineClock(clock);
     const { host, pathname } = new URL(api);
     this.#connections = Array.from({ length: connections }, () => new HttpConnection(api));
     this.#ledgers = channels.map(({ id }) => new ChannelLedger(id));
@@ -55,13 +59,19 @@ export class ClosedLoopPoster {
     this.#failures = [];
     this.#posts = 0;
     const endUs = this.#machine.nowUs() + seconds * 1e6;
+    const overdue = this.#clock.setTimeout(() => this.#giveUp(), seconds * 1_000 + limits.benchSettleMs);
     await Promise.all(this.#connections.map((connection) => this.#loop(connection, endUs)));
+    overdue.cancel();
     const holes = this.#ledgers.flatMap((ledger) => ledger.check());
     return {
       posts: this.#posts,
       latency: this.#latency.encode(),
       failures: [...this.#failures, ...holes].slice(0, failuresMax),
     };
+  }
+
+  #giveUp(): void {
+    for (const connection of this.#connections) connection.giveUp(`no answer in ${limits.benchSettleMs / 1_000} s`);
   }
 
   ledger(channel: string): readonly (readonly [number, number])[] {

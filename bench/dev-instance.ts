@@ -1,7 +1,8 @@
 /**
  * A `belfry dev` of the harness's own: real processes on free ports of loopback, a new data folder, no rate limits.
  *
- * I1  stop() ends it by its process id, waits for its end and removes the folder; nothing of it stays.
+ * I1  stop() ends it by its process id, waits for its end and removes the folder; nothing of it stays,
+ *     also when the harness itself is killed (but for the folder).
  * I2  Every process of its tree has a role, so that no CPU time goes uncounted: what dev.json does not list is
  *     `supervisor`.
  */
@@ -62,11 +63,12 @@ function launch(folder: string, options: DevOptions): ChildProcess {
   const counts = ['--workers', String(options.workers), '--gateways', String(options.gateways)];
   const server = options.natsServer === undefined ? [] : ['--nats-server', options.natsServer];
   const args = ['dev', '--port', '0', '--data', folder, '--rate-limits', 'off', ...counts, ...server];
-  // Ourselves again: we are `belfry bench`. A group of its own: on Ctrl-C the harness ends it, after its load.
+  // Ourselves again: we are `belfry bench`. A group of its own: on Ctrl-C the harness ends it, after its load. Supervised:
+  // should the harness be killed, its end of the pipe closes and `belfry dev` drains (I1).
   return spawn(process.execPath, ['--enable-source-maps', process.argv[1] ?? '', ...args], {
     detached: true,
-    stdio: ['ignore', 'ignore', options.quiet === true ? 'ignore' : 'inherit'],
-    env: { ...process.env, ...profileEnvironment(options.profileFolder) },
+    stdio: ['pipe', 'ignore', options.quiet === true ? 'ignore' : 'inherit'],
+    env: { ...process.env, BELFRY_SUPERVISED: '1', ...profileEnvironment(options.profileFolder) },
   });
 }
 

@@ -17,7 +17,7 @@ const machine = machineClock(systemClock);
 
 serveLoad<FanoutPoster>({
   async post({ rate, count, firstId, ...options }) {
-    const poster = new OpenLoopPoster(options, machine);
+    const poster = new OpenLoopPoster(options, systemClock);
     const schedule = new Schedule(machine.nowUs(), rate, count);
     await runSchedule(systemClock, machine, schedule, (index, dueUs) => poster.post(firstId + index, dueUs));
     return poster.finish();

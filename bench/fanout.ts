@@ -18,7 +18,7 @@ import type { FanoutSockets } from './fanout-sockets.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
 import { UwsSide } from './peers/uws-side.ts';
-import { measureStretch, type Stretch } from './profiled-cpu.ts';
+import { disturbanceNotes, measureStretch, type Stretch } from './profiled-cpu.ts';
 import { defineScenario, type Measurement, type RunContext, type RunResult, type Session } from './scenario.ts';
 import { serverOptions } from './server-options.ts';
 
@@ -112,7 +112,12 @@ class FanoutSession implements Session {
     return {
       measurements: [...measure('belfry', belfry, mine), ...measure('uws', peer, theirs), ...ratios(mine, theirs)],
       failures: [...failuresOf('belfry', belfry), ...failuresOf('uws', peer)],
-      notes: [...this.#sockets.notes(), ...this.#peer.notes(), windowNote(this.#options)],
+      notes: [
+        ...this.#sockets.notes(),
+        ...this.#peer.notes(),
+        windowNote(this.#options),
+        ...disturbanceNotes([belfry, peer]),
+      ],
       details: belfry.details,
     };
   }

@@ -47,6 +47,11 @@ export class HttpConnection {
     });
   }
 
+  /** Gives up on the request in progress, if there is one; the connection is of no more use. */
+  giveUp(reason: string): void {
+    if (this.busy) this.#fail(new Error(reason));
+  }
+
   close(): void {
     this.#waiting = undefined;
     this.#socket.destroy();

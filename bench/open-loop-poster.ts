@@ -2,10 +2,11 @@
  * Posts on a fixed schedule over a pool of keep-alive connections. A post that finds none free waits its turn; its
  * latency counts from when it was due.
  */
+import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { formHead, formRequest, HttpConnection, type HttpAnswer } from './http-client.ts';
-import type { MachineClock } from './machine-clock.ts';
+import { machineClock, type MachineClock } from './machine-clock.ts';
 import { makeText } from './message-text.ts';
 import { acknowledgedSeq, failureOf } from './post-answer.ts';
 
@@ -30,8 +31,10 @@ const failuresMax = 20;
 
 export class OpenLoopPoster {
   readonly #options: PosterOptions;
+  readonly #clock: Clock;
   readonly #machine: MachineClock;
   readonly #head: string;
+  readonly #all: readonly HttpConnection[];
   readonly #free: HttpConnection[];
   readonly #backlog: Waiting[] = [];
   readonly #latency = new LatencyHistogram();
@@ -41,12 +44,14 @@ export class OpenLoopPoster {
   #highestSeq = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(options: PosterOptions, machine: MachineClock) {
+  constructor(options: PosterOptions, clock: Clock) {
     const { host, pathname } = new URL(options.api);
     this.#options = options;
-    this.#machine = machine;
+    this.#clock = clock;
+    this.#machine = machineClock(clock);
     this.#head = formHead(host, `${pathname}chat.postMessage`, options.token);
-    this.#free = Array.from({ length: options.connections }, () => new HttpConnection(options.api));
+    this.#all = Array.from({ length: options.connections }, () => new HttpConnection(options.api));
+    this.#free = [...this.#all];
   }
 
   post(id: number, dueUs: number): void {
@@ -58,14 +63,21 @@ export class OpenLoopPoster {
 
   /** Resolves when every post has its answer. */
   async finish(): Promise<PosterReport> {
+    const overdue = this.#clock.setTimeout(() => this.#giveUp(), limits.benchSettleMs);
     if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
-    for (const connection of this.#free) connection.close();
+    overdue.cancel();
+    for (const connection of this.#all) connection.close();
     return {
       acknowledged: this.#acknowledged,
       highestSeq: this.#highestSeq,
       latency: this.#latency.encode(),
       failures: this.#failures,
     };
+  }
+
+  #giveUp(): void {
+    this.#backlog.length = 0;
+    for (const connection of this.#all) connection.giveUp(`no answer in ${limits.benchSettleMs / 1_000} s`);
   }
 
   #send(connection: HttpConnection, waiting: Waiting): void {

@@ -5,7 +5,6 @@
 import { systemClock } from '../platform/clock.ts';
 import { ClosedLoopPoster, type ClosedLoopOptions, type PostsReport } from './closed-loop-poster.ts';
 import { serveLoad } from './load-server.ts';
-import { machineClock } from './machine-clock.ts';
 
 export type PostsLoad = {
   readonly open: { readonly params: ClosedLoopOptions; readonly result: null };
@@ -23,7 +22,7 @@ let poster: ClosedLoopPoster | undefined;
 
 serveLoad<PostsLoad>({
   open(params) {
-    poster = new ClosedLoopPoster(params, machineClock(systemClock));
+    poster = new ClosedLoopPoster(params, systemClock);
     return null;
   },
   async post({ seconds }) {

@@ -14,7 +14,7 @@ import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
 import { parseText } from './message-text.ts';
 import type { PostsLoad } from './posts-load.ts';
-import { measureStretch } from './profiled-cpu.ts';
+import { disturbanceNotes, measureStretch } from './profiled-cpu.ts';
 import { defineScenario, type Measurement, type RunContext, type RunResult, type Session } from './scenario.ts';
 import { serverOptions } from './server-options.ts';
 
@@ -103,7 +103,7 @@ class PostsSession implements Session {
         ...stretch.result.flatMap((report) => report.failures),
         ...(await this.#checkLogs()),
       ],
-      notes: this.#load.notes(),
+      notes: [...this.#load.notes(), ...disturbanceNotes([stretch])],
       details: stretch.details,
     };
   }

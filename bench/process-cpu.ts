@@ -6,7 +6,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 
 /** USER_HZ is 100 on every Linux that Node runs on, whatever the kernel's own tick. */
-const ticksPerSecond = 100;
+export const ticksPerSecond = 100;
 /** Fields of /proc/PID/stat, counted from 1; the name in brackets may hold spaces, so counting starts behind it. */
 const parentField = 4;
 const userTimeField = 14;

@@ -6,14 +6,15 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
 import { join } from 'node:path';
 
-const folder = process.env['BELFRY_BENCH_PROFILE_FOLDER'];
+/** `?into=` of the URL that we were imported by: the roles get none of the harness's variables. */
+const folder = new URL(import.meta.url).searchParams.get('into');
 /** `belfry ROLE`: the role is the first argument. */
 const role = process.argv[2] ?? 'node';
 const samplingIntervalUs = 500;
 
 let session: Session | undefined;
 
-if (folder !== undefined) process.on('SIGUSR2', () => void (session === undefined ? begin() : finish(session, folder)));
+if (folder !== null) process.on('SIGUSR2', () => void (session === undefined ? begin() : finish(session, folder)));
 
 async function begin(): Promise<void> {
   session = new Session();

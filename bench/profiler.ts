@@ -11,6 +11,7 @@ import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { RoleProcess } from './cpu-meter.ts';
 import { loadFile } from './load-process.ts';
+import { cpuSecondsOf } from './process-cpu.ts';
 
 /** Roles that run Node and are worth a look. */
 const profiledRoles = ['webapp', 'worker', 'gateway'];
@@ -19,8 +20,9 @@ const pollMs = 50;
 /** What the servers must have in their environment to be profiled later; nothing where no folder is given. */
 export function profileEnvironment(folder: string | undefined): Record<string, string> {
   if (folder === undefined) return {};
-  const hook = pathToFileURL(loadFile('./profile-hook')).href;
-  return { NODE_OPTIONS: `--import=${hook}`, BELFRY_BENCH_PROFILE_FOLDER: resolve(folder) };
+  const hook = pathToFileURL(loadFile('./profile-hook'));
+  hook.searchParams.set('into', resolve(folder));
+  return { NODE_OPTIONS: `--import=${hook.href}` };
 }
 
 export type Profile = { readonly role: string; readonly path: string };
@@ -55,6 +57,6 @@ export class Profiler {
   }
 
   #signal(): void {
-    for (const { pid } of this.#processes) process.kill(pid, 'SIGUSR2');
+    for (const { pid } of this.#processes) if (cpuSecondsOf(pid) !== undefined) process.kill(pid, 'SIGUSR2');
   }
 }

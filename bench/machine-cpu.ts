@@ -1,0 +1,25 @@
+/**
+ * How much of the machine others used while something was measured: all CPU time that was not ours. Figures taken
+ * beside somebody else's compiler are not figures.
+ */
+import { readFileSync } from 'node:fs';
+import { cpuSecondsOf, processTree, ticksPerSecond } from './process-cpu.ts';
+
+/** Fields of /proc/stat's first line behind `cpu`: user, nice, system, idle, iowait, irq, softirq, steal. */
+const idleFields = new Set([3, 4]);
+const fieldCount = 8;
+
+export function parseBusySeconds(text: string): number {
+  const fields = (text.split('\n')[0] ?? '')
+    .trim()
+    .split(/\s+/)
+    .slice(1, 1 + fieldCount)
+    .map(Number);
+  return fields.reduce((sum, ticks, at) => (idleFields.has(at) ? sum : sum + ticks), 0) / ticksPerSecond;
+}
+
+/** CPU seconds of everything but this process and its descendants, since the start of time; only differences count. */
+export function othersCpuSeconds(): number {
+  const ours = processTree(process.pid).reduce((sum, pid) => sum + (cpuSecondsOf(pid) ?? 0), 0);
+  return parseBusySeconds(readFileSync('/proc/stat', 'utf8')) - ours;
+}
