@@ -23,6 +23,8 @@ export interface Ticket {
 }
 
 export interface TicketOwner {
+  /** Of the slot's grant; absent where there is none. */
+  readonly epoch?: number;
   /** False: it was answered before. */
   settle(ticket: Ticket): boolean;
 }
@@ -49,7 +51,9 @@ export class Answers {
 
   #send(ticket: Ticket, reply: Reply, bytes: number): void {
     if (!ticket.owner.settle(ticket)) return;
-    if (ticket.via !== undefined) this.#outboxes.reply(ticket.via, reply, bytes);
+    const { epoch } = ticket.owner;
+    if (ticket.via !== undefined)
+      this.#outboxes.reply(ticket.via, epoch === undefined ? reply : { ...reply, epoch }, bytes);
     else if (ticket.subject !== undefined) this.#messaging.publish(ticket.subject, encodeReply(reply));
   }
 }

@@ -74,6 +74,10 @@ export class Slot implements TicketOwner {
     this.presence = options.makePresence(this);
   }
 
+  get epoch(): number {
+    return this.grant.epoch;
+  }
+
   get ended(): boolean {
     return this.#isEnded;
   }

@@ -3,6 +3,7 @@ import { BUCKET_TOKENS } from '../broker/subjects.ts';
 import { CommandRouter } from '../cluster/command-router.ts';
 import { startMemberNode, type MemberNode } from '../cluster/member-node.ts';
 import { defined } from '../platform/assert.ts';
+import type { SlotRow } from '../protocol/cluster.ts';
 import type { Incarnation } from '../protocol/ids.ts';
 import { startGateway, type Gateway, type GatewayNode } from '../transport/gateway-server.ts';
 import { isTokenRevoked } from '../webapp/token-store.ts';
@@ -40,8 +41,8 @@ function openGateway(context: RoleContext, options: GatewayRoleOptions, place: L
   const { broker, clock, logger, metrics, lifecycle, incarnation, settings } = context;
   const ref = { region: options.region, incarnation };
   const lane = broker.commands;
-  const ownerOf = (slot: number): Incarnation | undefined => place.ownerOf(slot);
-  const sender = new CommandRouter({ lane, self: incarnation, clock, logger, via: ref, ownerOf });
+  const rowOf = (slot: number): SlotRow | undefined => place.rowOf(slot);
+  const sender = new CommandRouter({ lane, self: incarnation, clock, logger, via: ref, rowOf });
   place.onSlotsServed((slots) => sender.slotsServed(slots));
   lifecycle.onShutdown('command_router', () => sender.close());
   const { host, port } = options;
@@ -70,8 +71,8 @@ class LatePlace implements GatewayNode {
     return defined(this.#node, 'gateway-role/no-batch-before-the-node').table();
   }
 
-  ownerOf(slot: number): Incarnation | undefined {
-    return this.#node?.table().rows[slot]?.owner;
+  rowOf(slot: number): SlotRow | undefined {
+    return this.#node?.table().rows[slot];
   }
 
   onSlotsServed(listener: (slots: readonly number[]) => void): void {

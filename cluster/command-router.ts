@@ -8,7 +8,8 @@
  *     replies waiting in the socket are read before anything is sent again. Deadlines go by the clock.
  * C3  Commands to one slot are first sent in the order in which they were given.
  * C4  What a slot command registers with somebody who is not the slot's owner is worth nothing: a former owner that
- *     does not know yet that it is one still has its share of the slot's commands. Such an answer is no answer.
+ *     does not know yet that it is one still has its share of the slot's commands, and one that got the slot back
+ *     forgets what it registered under its former epoch. Such an answer is no answer.
  * C5  When a slot gets a new owner, what waits for the old one's answer does not wait for its time-out: a killed worker
  *     took those commands with it.
  */
@@ -28,6 +29,7 @@ import type {
 } from '../protocol/commands.ts';
 import { decodeReply, encodeEnvelope, ENVELOPE_BYTES_MAX } from '../protocol/envelopes.ts';
 import { DecodeError, rejected, retryable, unknownFate, type Failure } from '../protocol/errors.ts';
+import type { SlotRow } from '../protocol/cluster.ts';
 import type { Incarnation, StreamId } from '../protocol/ids.ts';
 import type { CommandOutcome, CommandSender, SendOptions } from './command-sender.ts';
 import { slotOf } from './slots.ts';
@@ -39,8 +41,8 @@ export interface CommandRouterOptions {
   readonly logger: Logger;
   /** A gateway's replies travel in its batches; it hands them to `resolve`. */
   readonly via?: GatewayRef;
-  /** Who owns a slot, as far as the table at hand says (C4). Absent: any answer counts. */
-  readonly ownerOf?: (slot: number) => Incarnation | undefined;
+  /** A slot's row, as far as the table at hand says (C4). Absent: any answer counts. */
+  readonly rowOf?: (slot: number) => Pick<SlotRow, 'owner' | 'epoch'> | undefined;
 }
 
 interface Pending {
@@ -113,15 +115,16 @@ export class CommandRouter implements CommandSender {
   resolve(reply: Reply, by?: Incarnation): void {
     const pending = this.#pending.get(reply.requestId);
     if (pending === undefined) return;
-    if (by !== undefined && this.#isStray(pending, by)) this.#failed(pending, retryable('not the owner'));
+    if (by !== undefined && this.#isStray(pending, by, reply.epoch)) this.#failed(pending, retryable('not the owner'));
     else if (reply.ok) this.#settle(pending, { ok: true, result: reply.result });
     else this.#failed(pending, reply.failure);
   }
 
   /** C4 */
-  #isStray({ slot, isOfSlot }: Pending, by: Incarnation): boolean {
-    const owner = isOfSlot ? this.#options.ownerOf?.(slot) : undefined;
-    return owner !== undefined && owner !== by;
+  #isStray({ slot, isOfSlot }: Pending, by: Incarnation, epoch: number | undefined): boolean {
+    const row = isOfSlot ? this.#options.rowOf?.(slot) : undefined;
+    if (row?.owner === undefined) return false;
+    return row.owner !== by || (epoch !== undefined && epoch < row.epoch);
   }
 
   /** C5: their new owners serve them, or are about to. What waits for an answer or for its next attempt is sent again. */

@@ -206,7 +206,11 @@ export interface SlotResults {
 export type StreamResult<K extends StreamCommand['kind']> = StreamResults[K];
 export type SlotResult<K extends SlotCommand['kind']> = SlotResults[K];
 
-/** A reply: what the command answers, or why it did not. */
-export type Reply<T = unknown> =
-  | { readonly requestId: number; readonly ok: true; readonly result: T }
-  | { readonly requestId: number; readonly ok: false; readonly failure: Failure };
+/**
+ * A reply: what the command answers, or why it did not. In a gateway's batch, `epoch` is the one under which the slot's
+ * owner answered.
+ */
+export type Reply<T = unknown> = { readonly requestId: number; readonly epoch?: number } & (
+  | { readonly ok: true; readonly result: T }
+  | { readonly ok: false; readonly failure: Failure }
+);

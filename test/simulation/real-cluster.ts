@@ -71,7 +71,7 @@ export class RealCluster {
     const late: { node?: MemberNode } = {};
     const gateway = new SimGateway(this.#world, name, {
       slotsOf: (worker) => late.node?.table().slotsOf(worker) ?? [],
-      ownerOf: (slot) => late.node?.table().rows[slot]?.owner,
+      rowOf: (slot) => late.node?.table().rows[slot],
     });
     const entry = this.#entry(name, 'gateway', gateway.ref.incarnation);
     const { broker, clock, logger, shell } = gateway;

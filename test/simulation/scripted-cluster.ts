@@ -125,7 +125,7 @@ export class ScriptedCluster {
   startGateway(name: string): SimGateway {
     const gateway = new SimGateway(this.#world, name, {
       slotsOf: (worker) => this.#slotsOf(worker),
-      ownerOf: (slot) => this.owner(slot)?.sim.incarnation,
+      rowOf: (slot) => ({ owner: this.owner(slot)?.sim.incarnation, epoch: this.#rows[slot]?.epoch ?? 0 }),
     });
     this.gateways.push(gateway);
     this.#tellGateways();

@@ -10,6 +10,7 @@ import { CommandRouter } from '../../cluster/command-router.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { decodeBatch, encodeBatch } from '../../protocol/batches.ts';
 import type { GatewayRef } from '../../protocol/commands.ts';
+import type { SlotRow } from '../../protocol/cluster.ts';
 import type { Incarnation } from '../../protocol/ids.ts';
 import { ProcessClock } from './sim-clock.ts';
 import { TEAM } from './sim-names.ts';
@@ -19,7 +20,7 @@ import type { SimWorld } from './sim-world.ts';
 /** What a gateway knows of the slot table. */
 export interface GatewayTable {
   slotsOf(worker: Incarnation): readonly number[];
-  ownerOf(slot: number): Incarnation | undefined;
+  rowOf(slot: number): Pick<SlotRow, 'owner' | 'epoch'> | undefined;
 }
 
 export class SimGateway {
@@ -45,7 +46,7 @@ export class SimGateway {
     this.broker = world.hub.connect(this.ref.incarnation);
     const { clock, logger, ref } = this;
     const lane = this.broker.commands;
-    const sender = new CommandRouter({ lane, self: ref.incarnation, clock, logger, via: ref, ownerOf: table.ownerOf });
+    const sender = new CommandRouter({ lane, self: ref.incarnation, clock, logger, via: ref, rowOf: table.rowOf });
     const { slotsOf } = table;
     this.shell = new GatewayShell({ ref, sockets: this.#sockets(), sender, slotsOf, clock, logger });
     lane.subscribe(subjects.batch(ref), ({ data, noResponders }) => {

@@ -199,6 +199,29 @@ describe('the command router', () => {
     expect(await outcome).toEqual({ ok: true, result: { admissions: [] } });
   });
 
+  it('counts an answer about a slot only from its owner, under the epoch of its row or a later one', async () => {
+    const clock = new ManualClock();
+    const lane = new FakeLane(clock);
+    const via = { region: 'eu', incarnation: SELF };
+    const owner = 'w1-A' as Incarnation;
+    const rowOf = () => ({ owner, epoch: 7 });
+    const router = new CommandRouter({ lane, self: SELF, clock, logger: silentLogger, via, rowOf });
+    const outcome = router.toSlot(7, { kind: 'cursors', gateway: via, entries: [] });
+    const answer = { requestId: 1, ok: true, result: {} } as const;
+    const attempts = () => lane.sent.length;
+    router.resolve({ ...answer, epoch: 7 }, 'w2-B' as Incarnation);
+    clock.advance(100);
+    expect(attempts()).toBe(2);
+    // It owned the slot before, lost it and got it back: what it registered under its former epoch is forgotten.
+    router.resolve({ ...answer, epoch: 5 }, owner);
+    clock.advance(100);
+    expect(attempts()).toBe(3);
+    router.resolve({ ...answer, epoch: 7 }, owner);
+    expect((await outcome).ok).toBe(true);
+    clock.advance(1_000);
+    expect(attempts()).toBe(3);
+  });
+
   it('refuses more than it may hold, what is too large, and garbage', async () => {
     const { lane, router } = setUp();
     lane.garbage();
