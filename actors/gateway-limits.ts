@@ -27,6 +27,7 @@ export interface GatewayLimits {
   readonly interestReconcileMs: number;
   readonly interestLingerMs: number;
   readonly subscribeEntriesMax: number;
+  readonly admitCommandsInFlightMax: number;
   readonly isolationHelloMs: number;
   readonly isolationGraceMs: number;
   readonly drainSpreadMsMax: number;

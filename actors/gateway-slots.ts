@@ -4,7 +4,9 @@
  *
  * Invariants:
  * L1  A request leaves its queue only with an answer; a command that failed goes back and is repeated at the next tick.
- * L2  A stream is forgotten only while no admission of its slot is in flight: one overtaken by the other would leave a
+ * L2  Admissions of so many slots are under way at a time; the others gather meanwhile. Thousands of users who come back
+ *     one by one then cost few large commands rather than one for each user and channel.
+ * L3  A stream is forgotten only while no admission of its slot is in flight: one overtaken by the other would leave a
  *     stream that nobody sends.
  */
 import { asSlotResult } from './gateway-answers.ts';
@@ -126,16 +128,32 @@ function flushForget(turn: Turn, slot: Slot): void {
 function flushAsks(turn: Turn, slot: Slot): void {
   const { state } = turn;
   if (slot.asking !== undefined || slot.asks.length === 0) return;
+  if (state.askingCount >= state.limits.admitCommandsInFlightMax) {
+    state.askingLater.add(slot);
+    return;
+  }
   const asks = slot.asks.splice(0, state.limits.subscribeEntriesMax).filter((one) => !one.withdrawn);
   if (asks.length === 0) return;
   slot.asking = asks;
+  state.askingCount += 1;
   const entries = asks.map((one) => [one.user.id, one.stream.id] as const);
   ask(turn, slot, { kind: 'admit', gateway: state.ref, entries });
+}
+
+/** L2: there is room for one more. */
+function askLater(turn: Turn): void {
+  const { askingLater } = turn.state;
+  for (const slot of askingLater) {
+    askingLater.delete(slot);
+    return markDirty(turn, slot);
+  }
 }
 
 function asksAnswered(turn: Turn, slot: Slot, answer: SlotAnswer): void {
   const asks = slot.asking ?? [];
   slot.asking = undefined;
+  turn.state.askingCount -= 1;
+  askLater(turn);
   const result = asSlotResult('admit', answer);
   const again: Ask[] = answerAsks(turn, asks, result?.admissions ?? []);
   slot.asks.push(...again);

@@ -187,6 +187,9 @@ export interface GatewayState {
   readonly unlisted: Set<User>;
   readonly dirty: Set<Slot>;
   readonly failed: Set<Slot>;
+  /** Slots with an admission under way, and those that wait for fewer of them. */
+  askingCount: number;
+  readonly askingLater: Set<Slot>;
   readonly presencePending: Set<Session>;
   /** Of posts to channels whose admission is still under way. */
   earlyAcks: Ack[];
@@ -233,6 +236,8 @@ export function createGatewayState(ref: GatewayRef, limits: GatewayLimits): Gate
     unlisted: new Set(),
     dirty: new Set(),
     failed: new Set(),
+    askingCount: 0,
+    askingLater: new Set(),
     presencePending: new Set(),
     earlyAcks: [],
     heldBytes: 0,

@@ -78,4 +78,6 @@ export const gatewayLimits = {
   interestReconcileMs: 60_000,
   /** Subscription requests of one message to a slot. Beyond: several messages. */
   subscribeEntriesMax: 1_000,
+  /** Slots that a gateway asks for admissions at a time. Beyond: they wait and gather. */
+  admitCommandsInFlightMax: 512,
 } as const;
