@@ -1,0 +1,49 @@
+/**
+ * Workers that are emptied under load, by each of the ways there are: a signal, the CLI, the API. Nobody is told that a
+ * post failed, and every listener gets the log's order without gap or double (G2-G4, G7).
+ */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ChaosCluster, type Victim } from '../chaos/chaos-cluster.ts';
+import { ChaosRun } from '../chaos/chaos-run.ts';
+import { summarise } from '../chaos/chaos-summary.ts';
+import { api } from '../support/api.ts';
+import { runBelfry } from '../support/belfry-cli.ts';
+import { describeBreaches } from '../support/history-checks.ts';
+import { until } from '../support/until.ts';
+
+const backMs = 30_000;
+
+let cluster: ChaosCluster;
+beforeAll(async () => {
+  cluster = await ChaosCluster.start({ workers: 3, gateways: 2, webapps: 2, proxied: false });
+}, 90_000);
+afterAll(async () => {
+  await cluster?.stop();
+}, 60_000);
+
+const ways: Readonly<Record<string, (victim: Victim) => Promise<unknown>>> = {
+  'a signal': async (victim) => cluster.signal(victim, 'SIGTERM'),
+  '`belfry drain`': ({ id }) => runBelfry(['drain', id, '--data', cluster.dev.data]),
+  'belfry.cluster.drain': ({ id }) =>
+    api(cluster.apis[0] ?? '', 'belfry.cluster.drain', cluster.dev.file.admin, { node: id }),
+};
+
+test('a worker that is drained loses no post and no event, and its channels go on elsewhere', async () => {
+  const run = new ChaosRun(cluster);
+  await run.begin({ channels: 12, posters: 12, periodMs: 60 });
+  for (const [at, [name, drain]] of Object.entries(ways).entries()) {
+    const victim = cluster.running('worker').toSorted((a, b) => (a.id < b.id ? -1 : 1))[at];
+    if (victim === undefined) throw new Error('a worker is missing');
+    const fault = run.recorder.fault(`drain ${victim.id} by ${name}`);
+    await drain(victim);
+    await until(`${victim.id} to be back after ${name}`, () => cluster.isBack(victim), backMs);
+    fault.untilMs = run.recorder.now();
+    await cluster.settled();
+  }
+  const breaches = await run.finish();
+  const story = summarise(run.recorder, 0, breaches);
+  expect(describeBreaches(breaches), story).toBe('');
+  expect([...run.recorder.counts().keys()], story).toEqual([]);
+  expect(cluster.log(), 'a drained worker ends by itself').not.toMatch(/ended \((?!exit code 0\))/);
+  expect(run.acknowledged).toBeGreaterThan(200);
+}, 120_000);
