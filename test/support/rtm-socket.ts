@@ -11,12 +11,15 @@ export class RtmSocket {
   readonly #socket: WebSocket;
   readonly #waiting = new Set<() => void>();
   #nextId = 1;
+  #listener: ((frame: Frame) => void) | undefined;
 
   constructor(url: string) {
     this.#socket = new WebSocket(url);
     this.#socket.on('error', () => undefined);
     this.#socket.on('message', (data) => {
-      this.frames.push(JSON.parse((data as Buffer).toString()) as Frame);
+      const frame = JSON.parse((data as Buffer).toString()) as Frame;
+      this.frames.push(frame);
+      this.#listener?.(frame);
       for (const look of [...this.#waiting]) look();
     });
     this.closed = new Promise((resolve) => this.#socket.on('close', (code) => resolve(code)));
@@ -32,6 +35,11 @@ export class RtmSocket {
       await socket.frame((frame) => frame['reply_to'] === id);
     }
     return socket;
+  }
+
+  /** Called with each frame as it comes. */
+  listen(listener: (frame: Frame) => void): void {
+    this.#listener = listener;
   }
 
   /** Sends a frame with the next id, which it returns. */
