@@ -110,6 +110,7 @@ export class ChaosRun {
       Promise.race([done.then(() => true), wait(ms, false, { ref: false })]).then((ok) => {
         if (!ok) late.push(`${what} within ${ms / 1_000} s`);
       });
+    await inTime('the worker behind the proxy did not leave', this.#cluster.retireFar(), ackedMs);
     await this.#cluster.settled().catch((error: unknown) => late.push((error as Error).message));
     await inTime('not every post was acknowledged', Promise.all(this.#posters.map((poster) => poster.stop())), ackedMs);
     const logs = await this.#readLogs();
