@@ -15,6 +15,7 @@ import type { CloseCode } from '../protocol/close-codes.ts';
 import type { GatewayRef, Reply, SlotCommand, SlotResult, StreamResult } from '../protocol/commands.ts';
 import { DecodeError } from '../protocol/errors.ts';
 import type { Incarnation } from '../protocol/ids.ts';
+import { FrameSlices } from './frame-slices.ts';
 import { decide, type GatewayView } from './gateway-actor.ts';
 import { gatewayLimits, type GatewayLimits } from './gateway-limits.ts';
 import { allMemberships } from './gateway-listing.ts';
@@ -55,6 +56,7 @@ export class GatewayShell {
   readonly #state: GatewayState;
   readonly #view: GatewayView;
   readonly #reads: GatewayReads;
+  readonly #frames: FrameSlices;
   readonly #inbox: GatewayMessage[] = [];
   readonly #ticks: Timer;
   #running = false;
@@ -74,6 +76,7 @@ export class GatewayShell {
       start: (request) => pages.read(request),
       deliver: ({ session, stream }, page) => this.post({ kind: 'page', session, stream, page }),
     });
+    this.#frames = new FrameSlices({ clock, limits, handle: (session, bytes) => this.#frame(session, bytes) });
     this.#ticks = options.clock.setInterval(() => this.post({ kind: 'tick' }), limits.gatewayTickMs);
   }
 
@@ -102,7 +105,7 @@ export class GatewayShell {
   }
   /** `bytes` are only valid during the call. */
   frame(session: number, bytes: Uint8Array): void {
-    this.post({ kind: 'frame', session, bytes: this.#running ? Buffer.from(bytes) : bytes });
+    this.#frames.take(session, bytes);
   }
   closed(session: number): void {
     this.#reads.forget(session);
@@ -182,6 +185,10 @@ export class GatewayShell {
       default:
         return effect satisfies never;
     }
+  }
+
+  #frame(session: number, bytes: Uint8Array): void {
+    this.post({ kind: 'frame', session, bytes: this.#running ? Buffer.from(bytes) : bytes });
   }
 
   async #askSlot(ask: SlotAsk): Promise<void> {
