@@ -1,0 +1,115 @@
+/**
+ * Three nats-servers, streams with three replicas: any one of them may be killed, the leader of the log included. Nothing
+ * acknowledged is lost, posts go through again once the others have elected a leader, and nobody stays with an old view.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { subjects } from '../../broker/subjects.ts';
+import { ChaosCluster, type Victim } from '../chaos/chaos-cluster.ts';
+import { ChaosRun } from '../chaos/chaos-run.ts';
+import { summarise } from '../chaos/chaos-summary.ts';
+import { describeBreaches } from '../support/history-checks.ts';
+import { until } from '../support/until.ts';
+
+/** An election takes 4 to 9 s, and a client that lost its server looks for another. */
+const recoveryMsMax = 20_000;
+const backMs = 30_000;
+const LOG = subjects.logStream(1, 0);
+
+let cluster: ChaosCluster;
+let nats: NatsConnection;
+let manager: JetStreamManager;
+beforeAll(async () => {
+  cluster = await ChaosCluster.start({ workers: 2, gateways: 1, webapps: 1, proxied: false, natsNodes: 3 });
+  const secrets = JSON.parse(readFileSync(join(cluster.dev.data, 'secrets.json'), 'utf8')) as {
+    nats: { admin: string };
+  };
+  const servers = cluster.dev.file.processes
+    .filter(({ role }) => role === 'nats')
+    .map(({ port }) => `127.0.0.1:${port}`);
+  const user = { user: 'admin', pass: secrets.nats.admin, inboxPrefix: '_INBOX_admin' };
+  nats = await connect({ servers, ...user, maxReconnectAttempts: -1 });
+  manager = await jetstreamManager(nats, { checkAPI: false });
+}, 120_000);
+afterAll(async () => {
+  await nats?.close();
+  await cluster?.stop();
+}, 60_000);
+
+async function logLeader(): Promise<string | undefined> {
+  try {
+    return (await manager.streams.info(LOG)).cluster?.leader;
+  } catch {
+    return undefined;
+  }
+}
+
+async function allReplicasCurrent(): Promise<boolean> {
+  try {
+    const replicas = (await manager.streams.info(LOG)).cluster?.replicas ?? [];
+    return replicas.length === 2 && replicas.every(({ current, offline }) => current && offline !== true);
+  } catch {
+    return false;
+  }
+}
+
+async function victimWhich(isLeader: boolean): Promise<Victim> {
+  const leader = await until('a leader of the log', logLeader);
+  const victim = cluster.running('nats').find(({ id }) => (id === leader) === isLeader);
+  if (victim === undefined) throw new Error(`no such server; the leader is ${leader}`);
+  return victim;
+}
+
+describe('three nats-servers', () => {
+  test.each([
+    ['the leader of the log', true],
+    ['another one', false],
+  ])(
+    'lose %s: nothing acknowledged is lost, and all goes on by itself',
+    async (_what, isLeader) => {
+      await until('all replicas to be current', allReplicasCurrent, backMs);
+      const run = new ChaosRun(cluster);
+      await run.begin({ channels: 4, posters: 4, periodMs: 80 });
+      const { recorder } = run;
+      const channels = () => new Set(recorder.posts.map(({ channel }) => channel));
+      await until('every channel to be posted to', () => run.acknowledged > 40 && channels().size === 4);
+      const victim = await victimWhich(isLeader);
+      const fault = recorder.fault(`kill ${victim.id}`);
+      cluster.signal(victim, 'SIGKILL');
+      const sentSince = () => recorder.posts.filter(({ sentMs, acked }) => sentMs > fault.atMs && acked !== undefined);
+      await until(
+        'posts in every channel',
+        () => new Set(sentSince().map(({ channel }) => channel)).size === 4,
+        recoveryMsMax,
+      );
+      fault.untilMs = recorder.now();
+      await until(`${victim.id} to be back`, () => cluster.isBack(victim), backMs);
+      const breaches = await run.finish();
+      const story = summarise(recorder, 0, breaches);
+      if (process.env['BELFRY_SHOW'] !== undefined) process.stdout.write(story);
+      expect(describeBreaches(breaches), story).toBe('');
+    },
+    120_000,
+  );
+
+  test('leave no watch deaf: the next change of the table reaches every node', async () => {
+    const [worker] = cluster.running('worker');
+    const before = (await cluster.info())?.['view'];
+    if (worker === undefined) throw new Error('no worker runs');
+    cluster.signal(worker, 'SIGTERM');
+    await until(`${worker.id} to be back`, () => cluster.isBack(worker), backMs);
+    await cluster.settled();
+    expect(Number((await cluster.info())?.['view'])).toBeGreaterThan(Number(before));
+    await until('one view of the table', oneView, 5_000);
+  }, 60_000);
+});
+
+/** Of every node, webapps and gateways included: a watch that went deaf would leave one behind. */
+async function oneView(): Promise<boolean> {
+  const info = (await cluster.info()) ?? {};
+  const nodes = ['workers', 'gateways', 'webapps'].flatMap((key) => (info[key] ?? []) as { view?: number }[]);
+  return nodes.length === 4 && nodes.every(({ view }) => view === info['view']);
+}
