@@ -19,7 +19,7 @@ import { removeDevFile, writeDevFile, type Workspace } from './dev-file.ts';
 import { makeDemoWorkspace } from './demo-workspace.ts';
 import { publicPorts, roleSpecs, type RolePlan } from './dev-roles.ts';
 import { openSecrets, saveSecrets, type DevSecrets } from './dev-secrets.ts';
-import { portIsFree } from './free-port.ts';
+import { portIsFree } from '../platform/free-port.ts';
 import { initCluster } from './init-cluster.ts';
 import { natsSpecs, natsUrl } from './nats-process.ts';
 import type { NatsServerBinary } from './nats-server-binary.ts';

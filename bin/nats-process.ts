@@ -10,7 +10,7 @@ import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../platform/clock.ts';
 import type { ChildSpec } from './child-process.ts';
-import { freePorts } from './free-port.ts';
+import { freePorts } from '../platform/free-port.ts';
 
 export type NatsUser = 'webapp' | 'worker' | 'gateway' | 'admin' | 'sys';
 export type NatsPasswords = Readonly<Record<NatsUser, string>>;

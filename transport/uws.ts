@@ -6,10 +6,10 @@
  * U3  A port can be had again at once after its owner was killed, while clients still hold their ends of the old
  *     connections. The module allows that (SO_REUSEADDR) for a named port only, so 0 is turned into a name first.
  */
-import { type AddressInfo, createServer } from 'node:net';
 import type * as UwsModule from 'uWebSockets.js';
 import type { TemplatedApp, us_listen_socket } from 'uWebSockets.js';
 import { UsageError } from '../platform/config.ts';
+import { freePort } from '../platform/free-port.ts';
 import { limits } from '../platform/limits.ts';
 
 export type { HttpRequest, HttpResponse, TemplatedApp, WebSocket } from 'uWebSockets.js';
@@ -76,21 +76,11 @@ function listenExclusively(app: TemplatedApp, host: string, port: number): Promi
 /** Somebody else may be quicker to take the port that was found free. */
 async function listenOnFreePort(app: TemplatedApp, host: string): Promise<us_listen_socket | false> {
   for (let attempt = 0; attempt < FREE_PORT_ATTEMPTS; attempt++) {
-    const socket = await listenExclusively(app, host, await freePort(host));
+    const port = await freePort(host);
+    const socket = port === undefined ? false : await listenExclusively(app, host, port);
     if (socket !== false) return socket;
   }
   return false;
-}
-
-function freePort(host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', () => reject(refusal(host, 0)));
-    probe.listen({ host, port: 0, exclusive: true }, () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
 }
 
 function refusal(host: string, port: number): UsageError {
