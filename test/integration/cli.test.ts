@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePorts } from '../../bin/free-port.ts';
+import { freePorts } from '../../platform/free-port.ts';
 import { runBelfry, type CliResult } from '../support/belfry-cli.ts';
 
 let folder: string;
