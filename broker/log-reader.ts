@@ -4,9 +4,9 @@
  * L1  Finding a record costs O(log n) reads one after the other; a range of records costs one read each, in parallel
  *     waves of at most logReadsInFlightMax.
  * L2  A read that the broker does not answer is tried again until `signal` aborts. The answer is then `unavailable`.
- * L3  What an actor needs at once is bounded: a window is at most WINDOW_RECORDS records, a page and a range of events at
- *     most logPageBytesMax (one record more, where a single one is larger). Within a long range windows double, up to
- *     WINDOW_RECORDS_MAX, while what they bring is small: finding one costs the same whatever its size.
+ * L3  What an actor needs at once is bounded: a page and a range of events hold at most logPageBytesMax (one record more,
+ *     where a single one is larger). What is read for them fits: few records where they are large, and along a range ever
+ *     more where they are small, since finding a window costs the same whatever its size.
  */
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
@@ -110,14 +110,15 @@ export class LogReader {
     return range.kind === 'records' ? chain(position, range.records) : range;
   }
 
-  /** A window of records in order, beginning with the one that holds event `afterSeq + 1`. Empty at the end. */
-  async window(position: LogPosition, afterSeq: number, signal: AbortSignal): Promise<RecordWindow> {
-    if (afterSeq + 1 >= position.nextSeq) return { kind: 'records', records: [] };
-    const first = await this.#seek(position, (place) => place.pointer.firstSeq > afterSeq + 1, signal);
-    if (first.kind === 'none') return { kind: 'trimmed' };
-    if (first.kind !== 'record') return first;
-    const rest = await this.#behind(position, first.placed.record.index, WINDOW_RECORDS, signal);
-    return rest.kind === 'records' ? { kind: 'records', records: [first.placed, ...rest.records] } : rest;
+  /** The one record that holds event `seq`. */
+  async #holding(
+    position: LogPosition,
+    seq: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly kind: 'records'; readonly records: readonly [PlacedRecord] } | LogFailure> {
+    const found = await this.#seek(position, (place) => place.pointer.firstSeq > seq, signal);
+    if (found.kind === 'none') return { kind: 'trimmed' };
+    return found.kind === 'record' ? { kind: 'records', records: [found.placed] } : found;
   }
 
   /** The records behind the one with `index`: up to an aligned one, which is quickest to find and points at them all. */
@@ -140,16 +141,16 @@ export class LogReader {
     const events: SequencedEvent[] = [];
     let seq = query.afterSeq;
     let bytes = 0;
-    let size = WINDOW_RECORDS;
-    let lastIndex: number | undefined;
+    let size = 1;
+    let window: RecordWindow = { kind: 'records', records: [] };
     while (seq < upToSeq) {
-      const before = seq;
-      const window = await (lastIndex === undefined
-        ? this.window(position, seq, signal)
-        : this.#behind(position, lastIndex, size, signal));
+      const index: number | undefined = window.records.at(-1)?.record.index;
+      window = await (index === undefined
+        ? this.#holding(position, seq + 1, signal)
+        : this.#behind(position, index, size, signal));
       if (window.kind !== 'records') return window;
-      lastIndex = window.records.at(-1)?.record.index;
-      if (bytesOf(window.records) * 4 <= limits.logPageBytesMax) size = Math.min(2 * size, WINDOW_RECORDS_MAX);
+      if (window.records.length === 0) return broken(`no record holds event ${seq + 1}`);
+      size = nextSize(size, window.records);
       for (const item of eventsOf(window.records)) {
         if (item.seq <= seq || item.seq > upToSeq) continue;
         if (events.length >= query.count || bytes >= limits.logPageBytesMax)
@@ -158,9 +159,6 @@ export class LogReader {
         bytes += item.bytes;
         seq = item.seq;
       }
-      const isEmpty = window.records.every(({ record }) => record.events.length === 0);
-      if (window.records.length === 0 || (seq === before && !isEmpty))
-        return broken(`no record holds event ${seq + 1}`);
     }
     return { kind: 'events', events, more: false };
   }
@@ -171,7 +169,7 @@ export class LogReader {
     let found = await this.#seek(position, (place) => page.isBehind(place), signal);
     while (found.kind === 'record') {
       const newest = found.placed;
-      const records = Math.min(WINDOW_RECORDS, page.recordsWanted());
+      const records = Math.min(WINDOW_RECORDS, page.recordsWanted(), Math.max(2, fittingRecords(newest.bytes)));
       const oldestIndex = Math.max(1, newest.record.index - records + 1);
       const window = await this.#range(newest, oldestIndex, signal);
       if (window.kind !== 'records') return window;
@@ -301,8 +299,16 @@ function chain(position: LogPosition, records: readonly PlacedRecord[]): Records
   return { kind: 'records', records, position: at };
 }
 
-function bytesOf(records: readonly PlacedRecord[]): number {
-  return records.reduce((sum, { bytes }) => sum + bytes, 0);
+/** Records of the next window of a range: about a page's worth, a power of two, at most twice as many as the last one. */
+function nextSize(size: number, records: readonly PlacedRecord[]): number {
+  const bytes = records.reduce((sum, one) => sum + one.bytes, 0) / records.length;
+  const fitting = 2 ** Math.floor(Math.log2(Math.max(2, fittingRecords(bytes))));
+  return Math.min(fitting, Math.max(WINDOW_RECORDS, 2 * size), WINDOW_RECORDS_MAX);
+}
+
+/** How many records of this size make a page. */
+function fittingRecords(bytes: number): number {
+  return Math.ceil(limits.logPageBytesMax / Math.max(1, bytes));
 }
 
 function broken(detail: string): { readonly kind: 'broken'; readonly detail: string } {
