@@ -5,7 +5,8 @@
  * R1  A session whose socket has much waiting is given no page and reads no further until it drained; a page that came
  *     meanwhile is let go and read again. A replay of any length then needs a bounded buffer, and a slow client slows
  *     only itself down.
- * R2  Sessions take turns: none has more than a few reads under way, and pages are handed out as they come.
+ * R2  Sessions take turns: none has more than a few reads under way. What came for one is handed out together, up to
+ *     `resumePauseBytes`, so that it costs the socket one write.
  * R3  Handing out ends each turn of the event loop after `resumeSliceMs` and goes on in the next one.
  */
 import type { Clock } from '../platform/clock.ts';
@@ -33,26 +34,28 @@ export interface GatewayReadsOptions {
   readonly bufferedBytes: (session: number) => number;
   /** Carries a read out; never rejects. */
   readonly start: (request: ReadRequest) => Promise<Page>;
-  readonly deliver: (request: ReadRequest, page: Page) => void;
+  readonly deliver: (session: number, arrived: readonly Arrived[]) => void;
+}
+
+export interface Arrived {
+  readonly request: ReadRequest;
+  readonly page: Page;
 }
 
 interface Line {
   readonly session: number;
   readonly waiting: ReadRequest[];
+  /** Read, and to be handed out. */
+  arrived: Arrived[];
   inFlight: number;
   isForgotten: boolean;
-}
-
-interface Arrived {
-  readonly line: Line;
-  readonly request: ReadRequest;
-  readonly page: Page;
 }
 
 export class GatewayReads {
   readonly #options: GatewayReadsOptions;
   readonly #lines = new Map<number, Line>();
-  #arrived: Arrived[] = [];
+  /** Lines to which something arrived, in the order of their turns. */
+  readonly #due = new Set<Line>();
   #isScheduled = false;
 
   constructor(options: GatewayReadsOptions) {
@@ -61,7 +64,7 @@ export class GatewayReads {
 
   add(request: ReadRequest): void {
     const known = this.#lines.get(request.session);
-    const line = known ?? { session: request.session, waiting: [], inFlight: 0, isForgotten: false };
+    const line = known ?? { session: request.session, waiting: [], arrived: [], inFlight: 0, isForgotten: false };
     if (known === undefined) this.#lines.set(request.session, line);
     line.waiting.push(request);
     this.#startSome(line);
@@ -79,6 +82,7 @@ export class GatewayReads {
     if (line === undefined) return;
     line.isForgotten = true;
     line.waiting.length = 0;
+    line.arrived = [];
     this.#lines.delete(session);
   }
 
@@ -88,7 +92,7 @@ export class GatewayReads {
       const request = line.waiting.shift();
       if (request === undefined) return;
       line.inFlight += 1;
-      void start(request).then((page) => this.#push({ line, request, page }));
+      void start(request).then((page) => this.#push(line, { request, page }));
     }
   }
 
@@ -96,8 +100,9 @@ export class GatewayReads {
     return this.#options.bufferedBytes(session) <= this.#options.limits.resumePauseBytes;
   }
 
-  #push(arrived: Arrived): void {
-    this.#arrived.push(arrived);
+  #push(line: Line, arrived: Arrived): void {
+    line.arrived.push(arrived);
+    this.#due.add(line);
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     this.#options.clock.defer(() => this.#handOut());
@@ -107,27 +112,41 @@ export class GatewayReads {
   #handOut(): void {
     const { clock, limits } = this.#options;
     const endMs = clock.monotonicMs() + limits.resumeSliceMs;
-    const arrived = this.#arrived;
-    this.#arrived = [];
-    let at = 0;
-    do this.#deliver(arrived[at++]);
-    while (at < arrived.length && clock.monotonicMs() < endMs);
-    this.#arrived = [...arrived.slice(at), ...this.#arrived];
-    this.#isScheduled = this.#arrived.length > 0;
+    for (const line of this.#due) {
+      this.#due.delete(line);
+      this.#deliver(line);
+      if (clock.monotonicMs() >= endMs) break;
+    }
+    this.#isScheduled = this.#due.size > 0;
     if (this.#isScheduled) clock.defer(() => this.#handOut());
   }
 
-  #deliver(arrived: Arrived | undefined): void {
-    if (arrived === undefined || arrived.line.isForgotten) return;
-    const { line, request, page } = arrived;
-    line.inFlight -= 1;
-    if (!this.#hasRoom(line)) {
-      line.waiting.unshift(request);
+  #deliver(line: Line): void {
+    if (line.isForgotten) return;
+    const some = this.#hasRoom(line) ? this.#portion(line) : [];
+    if (some.length === 0) {
+      line.waiting.unshift(...line.arrived.map(({ request }) => request));
+      line.inFlight -= line.arrived.length;
+      line.arrived = [];
       return;
     }
-    this.#options.deliver(request, page);
+    line.inFlight -= some.length;
+    this.#options.deliver(line.session, some);
     if (line.isForgotten) return;
+    if (line.arrived.length > 0) this.#due.add(line);
     this.#startSome(line);
     if (line.inFlight === 0 && line.waiting.length === 0) this.#lines.delete(line.session);
+  }
+
+  /** What one write may hold, at least one page. */
+  #portion(line: Line): Arrived[] {
+    let bytes = 0;
+    let count = 0;
+    for (const { page } of line.arrived) {
+      if (count > 0 && bytes >= this.#options.limits.resumePauseBytes) break;
+      bytes += page.kind === 'page' ? page.events.reduce((sum, { frame }) => sum + frame.length, 0) : 0;
+      count += 1;
+    }
+    return line.arrived.splice(0, count);
   }
 }

@@ -21,7 +21,7 @@ import { gatewayLimits, type GatewayLimits } from './gateway-limits.ts';
 import { allMemberships } from './gateway-listing.ts';
 import type { GatewayEffect, GatewayMessage, SessionClaims, SlotAsk } from './gateway-messages.ts';
 import { GatewayPages } from './gateway-pages.ts';
-import { GatewayReads } from './gateway-reads.ts';
+import { GatewayReads, type Arrived } from './gateway-reads.ts';
 import { createGatewayState, type GatewayCounts, type GatewayState } from './gateway-state.ts';
 
 /** The gateway's sockets, by session number. Sessions that are gone are ignored. */
@@ -33,6 +33,8 @@ export interface SocketPort {
   unsubscribe(session: number, topic: string): void;
   close(session: number, code: CloseCode): void;
   bufferedBytes(session: number): number;
+  /** Everything that `run` sends to the session leaves in one write. */
+  together?(session: number, run: () => void): void;
 }
 
 /** A sender whose replies come in the gateway's batches. */
@@ -74,7 +76,7 @@ export class GatewayShell {
       ...{ clock, limits },
       bufferedBytes: (session) => sockets.bufferedBytes(session),
       start: (request) => pages.read(request),
-      deliver: ({ session, stream }, page) => this.post({ kind: 'page', session, stream, page }),
+      deliver: (session, arrived) => this.#pages(session, arrived),
     });
     this.#frames = new FrameSlices({ clock, limits, handle: (session, bytes) => this.#frame(session, bytes) });
     this.#ticks = options.clock.setInterval(() => this.post({ kind: 'tick' }), limits.gatewayTickMs);
@@ -185,6 +187,15 @@ export class GatewayShell {
       default:
         return effect satisfies never;
     }
+  }
+
+  #pages(session: number, arrived: readonly Arrived[]): void {
+    const { sockets } = this.#options;
+    const run = (): void => {
+      for (const { request, page } of arrived) this.post({ kind: 'page', session, stream: request.stream, page });
+    };
+    if (sockets.together === undefined) run();
+    else sockets.together(session, run);
   }
 
   #frame(session: number, bytes: Uint8Array): void {

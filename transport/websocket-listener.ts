@@ -112,6 +112,7 @@ class Sockets {
       subscribe: (session, topic) => void this.#open.get(session)?.subscribe(topic),
       unsubscribe: (session, topic) => void this.#open.get(session)?.unsubscribe(topic),
       close: (session, code) => this.#close(session, code),
+      together: (session, run) => this.#together(session, run),
       bufferedBytes: (session) => this.#open.get(session)?.getBufferedAmount() ?? 0,
     };
   }
@@ -153,6 +154,12 @@ class Sockets {
     // One write for many frames.
     if (frames.length > 1) socket.cork(() => frames.forEach((frame) => socket.send(frame, false)));
     else for (const frame of frames) socket.send(frame, false);
+  }
+
+  #together(session: number, run: () => void): void {
+    const socket = this.#open.get(session);
+    if (socket === undefined) run();
+    else socket.cork(run);
   }
 
   #publish(topic: string, bytes: Uint8Array, except: number | undefined): void {

@@ -4,7 +4,11 @@ import { GatewayReads, type ReadRequest } from '../../../actors/gateway-reads.ts
 import type { StreamId, TeamId } from '../../../protocol/ids.ts';
 
 const limits = { resumeReadsPerSessionMax: 2, resumePauseBytes: 100, resumeSliceMs: 5 };
-const PAGE: Page = { kind: 'page', events: [], gone: false };
+const pageOf = (bytes: number): Page => ({
+  kind: 'page',
+  events: [{ seq: 1, frame: Buffer.alloc(bytes), posted: undefined }],
+  gone: false,
+});
 const request = (session: number, name: string): ReadRequest => ({
   session,
   stream: `C0${name}` as StreamId,
@@ -14,8 +18,8 @@ const request = (session: number, name: string): ReadRequest => ({
 });
 const nameOf = ({ session, stream }: ReadRequest) => `${session} ${stream.slice(2)}`;
 
-/** Each page that is handed out takes `costMs`. */
-function lab(costMs = 0) {
+/** Each handing out takes `costMs`; pages are of `pageBytes`. */
+function lab(costMs = 0, pageBytes = 0) {
   const buffered = new Map<number, number>();
   const started: string[] = [];
   const delivered: string[] = [];
@@ -28,11 +32,11 @@ function lab(costMs = 0) {
     bufferedBytes: (session) => buffered.get(session) ?? 0,
     start: (one) => {
       started.push(nameOf(one));
-      return new Promise((resolve) => ends.push(() => resolve(PAGE)));
+      return new Promise((resolve) => ends.push(() => resolve(pageOf(pageBytes))));
     },
-    deliver: (one) => {
+    deliver: (_session, arrived) => {
       nowMs += costMs;
-      delivered.push(nameOf(one));
+      delivered.push(arrived.map(({ request: one }) => nameOf(one)).join(', '));
     },
   });
   /** The read that was started first is answered. */
@@ -80,6 +84,21 @@ describe('reads of sessions that catch up', () => {
     await answer();
     turn();
     expect(delivered).toEqual(['1 a']);
+  });
+
+  it('that came for one session are handed out together, up to what its socket may hold', async () => {
+    const { reads, delivered, answer, turn } = lab(0, 60);
+    for (const name of ['a', 'b', 'c', 'd']) reads.add(request(1, name));
+    await answer();
+    await answer();
+    turn();
+    expect(delivered).toEqual(['1 a, 1 b']);
+    const large = lab(0, 100);
+    for (const name of ['a', 'b']) large.reads.add(request(1, name));
+    await large.answer();
+    await large.answer();
+    large.turn();
+    expect(large.delivered).toEqual(['1 a', '1 b']);
   });
 
   it('are handed out in portions that let other work in between', async () => {
