@@ -11,7 +11,7 @@ import { summarise } from './chaos-summary.ts';
 import { rollingRestart } from './faults.ts';
 
 const seed = Number(process.env['BELFRY_CHAOS_SEED'] ?? Math.floor(performance.timeOrigin) % 1_000_000);
-const mixMs = 20_000;
+const mixMs = 15_000;
 const load = { channels: 6, posters: 6, periodMs: 60 };
 
 let cluster: ChaosCluster;
