@@ -47,6 +47,8 @@ interface HostedActor extends Passivable {
   readonly cell: ActorCell<ActorMessage, ChannelActor>;
 }
 
+/** A reason of its own spares each of thousands of slots an exception with its stack. */
+const SLOT_ENDED = 'slot ended';
 const MAILBOX = { messagesMax: limits.mailboxMessagesMax, bytesMax: limits.mailboxBytesMax };
 
 export class Slot implements TicketOwner {
@@ -190,7 +192,7 @@ export class Slot implements TicketOwner {
 
   #end(failure: Failure): void {
     this.#isEnded = true;
-    this.#ended.abort();
+    this.#ended.abort(SLOT_ENDED);
     this.presence.close();
     for (const { actor } of this.#entries.values()) {
       if (actor === undefined) continue;

@@ -2,18 +2,22 @@
  * What joins a role's membership in the cluster to its process's life: ready when the cluster took it, drained when an
  * operator asked, ended when the cluster declared it dead.
  */
+import type { SlotTable } from '../cluster/slot-table.ts';
+import type { Metrics } from '../platform/metrics.ts';
 import type { RoleContext } from './role.ts';
 
 /** The part of a WorkerNode or MemberNode that every role treats alike. */
 export type ClusterNode = {
   readonly ready: Promise<void>;
+  table(): SlotTable;
   onEvicted(listener: () => void): void;
   onDrainRequested(listener: () => void): void;
 };
 
 /** Resolves when the node is in the cluster. @throws ClusterJoinError */
 export async function joinCluster(context: RoleContext, node: ClusterNode): Promise<void> {
-  const { lifecycle, broker } = context;
+  const { lifecycle, broker, metrics } = context;
+  showTable(metrics, node);
   const member = lifecycle.condition('cluster');
   const connected = lifecycle.condition('broker');
   connected.set(broker.control.status() === 'connected');
@@ -23,4 +27,19 @@ export async function joinCluster(context: RoleContext, node: ClusterNode): Prom
   node.onDrainRequested(() => void lifecycle.shutdown('drain_requested').then((code) => process.exit(code)));
   await node.ready;
   member.set(true);
+}
+
+/** The table as this node sees it: nodes that differ for long tell of one that is left behind. */
+function showTable(metrics: Metrics, node: ClusterNode): void {
+  metrics.gaugeOf('belfry_table_view', 'Revision of the slot table that this node acts on.', () => node.table().view);
+  metrics.gaugeOf(
+    'belfry_table_slots_handoff',
+    'Slots on their way, by that table.',
+    () => node.table().totals().handoff,
+  );
+  metrics.gaugeOf(
+    'belfry_table_slots_orphaned',
+    'Slots of nobody, by that table.',
+    () => node.table().totals().orphaned,
+  );
 }

@@ -73,7 +73,11 @@ const role = {
     schema: z.string().min(1).default('127.0.0.1'),
     description: 'address of the admin port',
   },
-  zone: { value: 'zone', schema: placeName.default('default'), description: 'failure domain, shown in status' },
+  zone: {
+    value: 'zone',
+    schema: placeName.default('default'),
+    description: 'failure domain: slots are balanced over zones as over workers',
+  },
   region: { value: 'region', schema: placeName.default('local'), description: 'region' },
   logLevel: logLevel('info'),
 } as const;

@@ -23,6 +23,9 @@ async function startWorker(context: RoleContext, options: WorkerRoleOptions): Pr
   lifecycle.onShutdown('slot_host', () => host.stop());
   const entry = context.entry({ weight: options.weight });
   const node = startWorkerNode({ broker, system, host, entry, clock, logger });
+  metrics.gaugeOf('belfry_ring_manager', '1 on the worker that writes the slot table.', () =>
+    Number(node.isRingManager()),
+  );
   lifecycle.onShutdown('node', () => node.stop());
   lifecycle.onShutdown('slots', () => node.drain());
   await joinCluster(context, node);
