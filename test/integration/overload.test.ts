@@ -1,0 +1,111 @@
+/** Far more posts at once than a channel takes: explicit, retryable answers, bounded memory, nothing acknowledged lost (G1, G3, G8). */
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { apiRequest, HttpConnection } from '../../bench/http-client.ts';
+import { limits } from '../../platform/limits.ts';
+import { api, callApi } from '../support/api.ts';
+import { startBelfryDev, type BelfryDev } from '../support/belfry-dev.ts';
+import type { Frame } from '../support/rtm-socket.ts';
+import { until } from '../support/until.ts';
+
+/** More at any time than one channel's mailbox holds. */
+const connections = 1.2 * limits.mailboxMessagesMax;
+const postsEach = 5;
+const textBytes = 1_000;
+const growthBytesMax = 300 * 1_024 * 1_024;
+
+let dev: BelfryDev;
+const base = () => dev.file.api;
+const token = () => dev.file.users[0]?.token ?? '';
+
+beforeAll(async () => {
+  dev = await startBelfryDev({ workers: 2 });
+}, 60_000);
+afterAll(async () => {
+  await dev?.stop();
+});
+
+/** Resident bytes of each Node process, by role and pid. */
+function residentBytes(): Map<string, number> {
+  const nodes = dev.file.processes.filter(({ role }) => role !== 'nats');
+  return new Map(nodes.map(({ role, pid }) => [`${role} ${pid}`, residentOf(pid)]));
+}
+
+function residentOf(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1_024;
+}
+
+interface Tally {
+  readonly acked: Map<string, number>;
+  /** `status error` of every refusal. */
+  readonly refused: Map<string, number>;
+}
+
+/** Sends its posts one after another, each once. */
+async function post(channel: string, from: number, tally: Tally): Promise<void> {
+  const connection = new HttpConnection(base());
+  for (let n = from; n < from + postsEach; n += 1) {
+    const text = `${n} ${'x'.repeat(textBytes)}`;
+    const fields = { channel, text, client_msg_id: randomUUID() };
+    const { status, body } = await connection.request(apiRequest(base(), 'chat.postMessage', token(), fields));
+    const answer = JSON.parse(body) as { ok: boolean; error?: string; message?: { seq?: number } };
+    if (answer.ok) tally.acked.set(text, Number(answer.message?.seq));
+    else {
+      const why = `${status} ${answer.error ?? ''}`;
+      tally.refused.set(why, (tally.refused.get(why) ?? 0) + 1);
+    }
+  }
+  connection.close();
+}
+
+/** Undefined while the servers are too busy for it. */
+async function pageOf(channel: string, cursor: string) {
+  const { body } = await callApi(base(), 'conversations.history', token(), { channel, limit: 999, cursor });
+  return body.ok ? body : undefined;
+}
+
+async function wholeHistory(channel: string): Promise<Frame[]> {
+  const messages: Frame[] = [];
+  let cursor = '';
+  do {
+    const page = await until('a page of history', () => pageOf(channel, cursor));
+    messages.push(...(page['messages'] as Frame[]));
+    cursor = (page['response_metadata'] as { next_cursor?: string } | undefined)?.next_cursor ?? '';
+  } while (cursor !== '');
+  return messages.reverse();
+}
+
+describe('a burst far beyond what a channel takes', () => {
+  test('is answered post by post, in bounded memory, and every acknowledged one is there once', async () => {
+    const { channel } = await api(base(), 'conversations.create', token(), { name: `o-${randomUUID().slice(0, 8)}` });
+    const { id } = channel as { id: string };
+    const before = residentBytes();
+    const tally: Tally = { acked: new Map(), refused: new Map() };
+    await Promise.all(Array.from({ length: connections }, (_, at) => post(id, at * postsEach, tally)));
+    const after = residentBytes();
+
+    const answered = tally.acked.size + [...tally.refused.values()].reduce((sum, count) => sum + count, 0);
+    expect(answered).toBe(connections * postsEach);
+    // Whatever was refused may be tried again, and says so.
+    for (const why of tally.refused.keys()) expect(['503 service_unavailable', '429 ratelimited']).toContain(why);
+    for (const [name, bytes] of after) expect(bytes - (before.get(name) ?? 0), name).toBeLessThan(growthBytesMax);
+
+    const log = await wholeHistory(id);
+    const texts = log.map((message) => String(message['text']));
+    expect(new Set(texts).size).toBe(texts.length);
+    const seqs = new Map(log.map((message) => [String(message['text']), Number(message['seq'])]));
+    for (const [text, seq] of tally.acked) expect(seqs.get(text)).toBe(seq);
+    const growth = [...after].map(
+      ([name, bytes]) => `${name}: ${mib(bytes)} MiB, +${mib(bytes - (before.get(name) ?? 0))}`,
+    );
+    console.info(
+      `${tally.acked.size} acknowledged, refused: ${JSON.stringify([...tally.refused])}; ${growth.join('; ')}`,
+    );
+  }, 120_000);
+});
+
+function mib(bytes: number): number {
+  return Math.round(bytes / 1_024 / 1_024);
+}
