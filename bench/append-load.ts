@@ -32,6 +32,8 @@ export type AppendLoad = {
       readonly way: AppendWay;
       readonly access: NatsAccess;
       readonly channels: number;
+      /** Log streams that the channels' slots are spread over. */
+      readonly partitions: number;
       readonly bytes: number;
       readonly seed: number;
     };
@@ -46,7 +48,6 @@ type Append = (subject: string, data: Uint8Array, expected: number) => Promise<n
 type Channel = { readonly subject: string; lastSequence: number };
 
 const failuresMax = 20;
-const partitions = 1;
 const machine = machineClock(systemClock);
 
 let append: Append | undefined;
@@ -55,10 +56,10 @@ let data: Uint8Array = new Uint8Array(0);
 let count = 0;
 
 serveLoad<AppendLoad>({
-  async open({ way, access, channels: channelCount, bytes, seed }) {
+  async open({ way, access, channels: channelCount, partitions, bytes, seed }) {
     const rng = new SeededRng(seed);
     append = way === 'belfry' ? await ourAppend(access) : stockAppend(await connectStock(way, access));
-    channels = Array.from({ length: channelCount }, () => channelOf(rng));
+    channels = Array.from({ length: channelCount }, () => channelOf(rng, partitions));
     data = rng.bytes(bytes);
     return null;
   },
@@ -66,7 +67,7 @@ serveLoad<AppendLoad>({
   appended: () => count,
 });
 
-function channelOf(rng: SeededRng): Channel {
+function channelOf(rng: SeededRng, partitions: number): Channel {
   const id = makePublicChannelId(rng);
   return { subject: subjects.log(partitions, slotOf(id), id), lastSequence: 0 };
 }

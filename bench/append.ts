@@ -5,7 +5,7 @@
  * All: the log's own stream with file storage, one append in flight per channel, the same bytes. Each is a process of
  * its own, so its CPU is known; nats-server's is counted for each one's stretch.
  */
-import { jetstreamManager } from '@nats-io/jetstream';
+import { jetstreamManager, type StreamAPI } from '@nats-io/jetstream';
 import { dial, type NatsAccess } from '../broker/nats-dial.ts';
 import { subjects } from '../broker/subjects.ts';
 import { defined } from '../platform/assert.ts';
@@ -28,6 +28,11 @@ const options = defineOptions({
     value: 'n',
     schema: integerSchema(1, 4_096).default(256),
     description: 'channels, with one append in flight each',
+  },
+  partitions: {
+    value: 'n',
+    schema: integerSchema(1, 32).default(1),
+    description: 'log streams; nats-server writes one on one core at a time',
   },
   bytes: { value: 'n', schema: integerSchema(1, 65_536).default(200), description: 'bytes of a record' },
   ...natsServerOption,
@@ -70,11 +75,12 @@ class AppendSession implements Session {
   }
 
   async prepare(): Promise<void> {
-    const { channels, bytes } = this.#options;
+    const { channels, bytes, partitions } = this.#options;
+    await this.#withStreams((streams) => makePartitions(streams, partitions));
     this.#context.progress.show('warming up');
     for (const { way, load } of this.#sides) {
       const seed = this.#context.rng.int(2 ** 31);
-      await load.callAll('open', { way, access: this.#access('worker'), channels, bytes, seed });
+      await load.callAll('open', { way, access: this.#access('worker'), channels, partitions, bytes, seed });
       await load.callAll('append', { seconds: warmUpSeconds });
     }
     this.#stored = await this.#storedRecords();
@@ -93,7 +99,7 @@ class AppendSession implements Session {
       measurements: [...[...stretches].flatMap(([way, stretch]) => measure(way, stretch)), ...ratiosOf(stretches)],
       failures,
       notes: [
-        `nats-server ${this.#instance.natsVersion}, file storage, one stream; each side alone in its stretch`,
+        `nats-server ${this.#instance.natsVersion}, file storage, ${this.#options.partitions} log stream(s); each side alone in its stretch`,
         ...disturbanceNotes([...stretches.values()]),
       ],
     };
@@ -125,10 +131,17 @@ class AppendSession implements Session {
   }
 
   async #storedRecords(): Promise<number> {
-    const connection = await dial(this.#access('admin'), 'check');
+    const partitions = Array.from({ length: this.#options.partitions }, (_, partition) => partition);
+    return this.#withStreams(async (streams) => {
+      const infos = await Promise.all(partitions.map((partition) => streams.info(subjects.logStreamOf(partition))));
+      return infos.reduce((sum, { state }) => sum + state.messages, 0);
+    });
+  }
+
+  async #withStreams<T>(work: (streams: StreamAPI) => Promise<T>): Promise<T> {
+    const connection = await dial(this.#access('admin'), 'bench');
     try {
-      const manager = await jetstreamManager(connection);
-      return (await manager.streams.info(subjects.logStreamOf(0))).state.messages;
+      return await work((await jetstreamManager(connection)).streams);
     } finally {
       await connection.close();
     }
@@ -138,6 +151,15 @@ class AppendSession implements Session {
     const { folder, natsPort } = this.#instance;
     const servers = [`nats://127.0.0.1:${natsPort}`];
     return { servers, user, password: readNatsPassword(folder, user), incarnation: 'bench' };
+  }
+}
+
+/** Further log streams like the one that `belfry dev` has. */
+async function makePartitions(streams: StreamAPI, count: number): Promise<void> {
+  const { config } = await streams.info(subjects.logStreamOf(0));
+  for (let partition = 1; partition < count; partition += 1) {
+    const names = { name: subjects.logStreamOf(partition), subjects: [subjects.logSubjectsOf(partition)] };
+    await streams.add({ ...config, ...names });
   }
 }
 

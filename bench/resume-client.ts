@@ -44,6 +44,11 @@ export class ResumeClient {
     return Object.fromEntries(this.#places);
   }
 
+  /** Events that it got so far. */
+  get events(): number {
+    return this.#events;
+  }
+
   get failure(): string | undefined {
     return this.#failure;
   }

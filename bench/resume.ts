@@ -345,7 +345,7 @@ function stormMeasurements(reports: readonly ReturnReport[]): Measurement[] {
     ms('storm', 'to the end of resume, p99', done.p99Ms),
     {
       subject: 'storm',
-      name: 'rtm.connect asked again',
+      name: 'asked to come again',
       unit: '',
       value: reports.reduce((sum, one) => sum + one.again, 0),
     },

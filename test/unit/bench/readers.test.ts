@@ -61,12 +61,15 @@ describe('the text of a load message', () => {
 describe('summariseProfile', () => {
   it('gives each function its own time, as a share of what was not idle', () => {
     const frame = (functionName: string, url = '') => ({ functionName, url, lineNumber: 9 });
-    const nodes = [frame('(idle)'), frame('decide', 'file:///x/actors/a.js'), frame('(garbage collector)')];
-    const profile = {
-      nodes: nodes.map((callFrame, id) => ({ id, callFrame })),
-      samples: [0, 1, 1, 2],
-      timeDeltas: [6_000, 1_000, 2_000, 1_000],
-    };
+    const nodes = [
+      { id: 0, callFrame: frame('(idle)') },
+      { id: 1, callFrame: frame('decide', 'file:///x/actors/a.js') },
+      { id: 2, callFrame: frame('(garbage collector)') },
+      { id: 3, callFrame: frame('post', 'node:inspector'), children: [4] },
+      { id: 4, callFrame: frame('dispatch') },
+    ];
+    // What the profiler itself took does not count.
+    const profile = { nodes, samples: [0, 1, 1, 2, 4], timeDeltas: [6_000, 1_000, 2_000, 1_000, 9_000] };
     expect(summariseProfile(profile, 1)).toEqual({
       busyMs: 4,
       idleMs: 6,
