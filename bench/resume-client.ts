@@ -100,7 +100,7 @@ export class ResumeClient {
       seq?: unknown;
       reply_to?: number;
     };
-    if (frame.type === 'resync') return this.#fail('got a resync');
+    if (frame.type === 'resync') this.#failure ??= 'got a resync';
     if (typeof frame.seq === 'number') return this.#event(String(frame.stream ?? frame.channel), frame.seq);
     if (frame.reply_to === replyId) this.#done();
   }
@@ -133,8 +133,9 @@ export class ResumeClient {
   }
 
   #fail(reason: string): void {
-    this.#failure ??= reason;
     const settle = this.#settle;
+    // Before it is live, an end is told by the promise: the client may come again.
+    if (settle === undefined) this.#failure ??= reason;
     this.#settle = undefined;
     settle?.reject(new Error(reason));
   }

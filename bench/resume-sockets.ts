@@ -36,6 +36,7 @@ const nowMs = (): number => systemClock.monotonicMs();
 
 const places = new Map<string, Cursors>();
 let clients: { readonly token: string; readonly client: ResumeClient }[] = [];
+const faults: string[] = [];
 let returned = 0;
 let again = 0;
 
@@ -50,7 +51,7 @@ serveLoad<ResumeSockets>({
     return null;
   },
   check({ tails }) {
-    const wrong = clients.map(({ client }) => client.failure ?? client.missing(tails));
+    const wrong = [...faults.splice(0), ...clients.map(({ client }) => client.failure ?? client.missing(tails))];
     return wrong.filter((one) => one !== undefined).slice(0, failuresMax);
   },
   returned: () => returned,
@@ -107,6 +108,7 @@ async function persist(
     } catch {
       // Whether it was right to come again shows in what it then gets.
       events += client.events;
+      if (client.failure !== undefined) faults.push(client.failure);
       places.set(token, { ...places.get(token), ...client.cursors() });
       again += 1;
       await systemClock.sleep(retryMs);
