@@ -22,6 +22,7 @@ import { allMemberships } from './gateway-listing.ts';
 import type { GatewayEffect, GatewayMessage, SessionClaims, SlotAsk } from './gateway-messages.ts';
 import { GatewayPages } from './gateway-pages.ts';
 import { GatewayReads, type Arrived } from './gateway-reads.ts';
+import { TurnSlices } from './turn-slices.ts';
 import { createGatewayState, type GatewayCounts, type GatewayState } from './gateway-state.ts';
 
 /** The gateway's sockets, by session number. Sessions that are gone are ignored. */
@@ -59,6 +60,7 @@ export class GatewayShell {
   readonly #view: GatewayView;
   readonly #reads: GatewayReads;
   readonly #frames: FrameSlices;
+  readonly #answers: TurnSlices;
   readonly #inbox: GatewayMessage[] = [];
   readonly #ticks: Timer;
   #running = false;
@@ -78,6 +80,7 @@ export class GatewayShell {
       start: (request) => pages.read(request),
       deliver: (session, arrived) => this.#pages(session, arrived),
     });
+    this.#answers = new TurnSlices(clock, limits.answerSliceMs);
     this.#frames = new FrameSlices({ clock, limits, handle: (session, bytes) => this.#frame(session, bytes) });
     this.#ticks = options.clock.setInterval(() => this.post({ kind: 'tick' }), limits.gatewayTickMs);
   }
@@ -209,7 +212,8 @@ export class GatewayShell {
     const outcome = (await sender.toSlot(ask.slot, ask.command, options)) as CommandOutcome<
       SlotResult<SlotCommand['kind']>
     >;
-    this.post({ kind: 'slot-answered', ask, outcome });
+    // Some hold a thousand admissions; they are late answers like any that the network kept.
+    this.#answers.run(() => this.post({ kind: 'slot-answered', ask, outcome }));
   }
 
   async #askMemberships({ user }: Extract<GatewayEffect, { kind: 'ask-memberships' }>): Promise<void> {

@@ -43,6 +43,8 @@ export const gatewayLimits = {
   /** Time of one event-loop turn for clients' frames, and bytes of those that wait. Beyond: as frame-slices.ts says. */
   frameSliceMs: 20,
   frameBacklogBytesMax: 32 * mib,
+  /** Time of one event-loop turn for the answers of slots. Beyond: in the next turn. */
+  answerSliceMs: 20,
   /** Time of one event-loop turn for handing out pages. Beyond: in the next turn, behind what is live. */
   resumeSliceMs: 8,
   /** From the upgrade to hello. Beyond: closed with 4102. */
