@@ -6,6 +6,8 @@
  * G1  Every table write is a compare-and-set on the revision the plan was made from; what it lost is planned again.
  * G2  A dead node is marked first (its entry deleted), evicted second, replaced in the table third.
  * G3  All it keeps besides the table is a hint that a successor can do without.
+ * G4  Nothing is planned twice: a round that finds the table, the workers and what it heard as they were when it last had
+ *     nothing to do, does nothing. Most rounds of a hand-off are such, and planning stalls the loop.
  */
 import type { KeyValue, KvWrite } from '../broker/broker.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
@@ -23,7 +25,7 @@ import type { Leadership } from './leadership.ts';
 import type { Membership } from './membership.ts';
 import { nodeKey, type OwnNode } from './own-node.ts';
 import { planRing, type RingPlan } from './ring-plan.ts';
-import { unownedRows } from './slot-table.ts';
+import { unownedRows, type SlotTable } from './slot-table.ts';
 import { TABLE_KEY, type TableFollower } from './table-follower.ts';
 
 export interface RingManagerOptions {
@@ -40,6 +42,13 @@ export interface RingManagerOptions {
   readonly evict: (dead: Incarnation) => Promise<Eviction>;
 }
 
+interface Rest {
+  readonly table: SlotTable;
+  /** As JSON. */
+  readonly workers: string;
+  readonly news: number;
+}
+
 export class RingManager {
   readonly #options: RingManagerOptions;
   readonly #ledger = new HandoffLedger();
@@ -54,6 +63,10 @@ export class RingManager {
   #leaderSinceMs: number | undefined;
   #running = false;
   #again = false;
+  /** Counts what was heard that a plan depends on. */
+  #news = 0;
+  /** When there was nothing to do (G4). */
+  #atRest: Rest | undefined;
 
   constructor(options: RingManagerOptions) {
     this.#options = options;
@@ -117,15 +130,26 @@ export class RingManager {
     if (follower.table.view === 0 && !(await this.#mayCreateTable())) return;
     this.#ledger.observe(follower.table, clock.monotonicMs());
     this.#forgetOld();
-    const plan = this.#plan();
-    for (const dead of plan.toEvict) void this.#evict(dead);
+    const workers = this.#candidates();
+    const seen = { table: follower.table, workers: JSON.stringify(workers), news: this.#news };
+    if (!this.#isAtRest(seen)) {
+      const plan = this.#plan(workers);
+      for (const dead of plan.toEvict) void this.#evict(dead);
+      this.#atRest = plan.rows === undefined && plan.toEvict.size === 0 ? seen : undefined;
+      if (plan.rows !== undefined) await this.#write(plan.rows);
+    }
     this.#chaseHandoffs();
-    if (plan.rows !== undefined) await this.#write(plan.rows);
+  }
+
+  #isAtRest({ table, workers, news }: Rest): boolean {
+    const last = this.#atRest;
+    return last !== undefined && last.table === table && last.workers === workers && last.news === news;
   }
 
   #resign(): void {
     if (this.#leaderSinceMs === undefined) return;
     this.#leaderSinceMs = undefined;
+    this.#atRest = undefined;
     this.#ledger.clear();
     this.#evicted.clear();
     this.#seenEpochs.clear();
@@ -140,11 +164,11 @@ export class RingManager {
     return (await follower.read()) === 'read';
   }
 
-  #plan(): RingPlan {
+  #plan(workers: readonly Candidate[]): RingPlan {
     const { rows } = this.#options.follower.table;
     return planRing({
       rows: rows.length === 0 ? unownedRows(this.#options.slots) : rows,
-      workers: this.#candidates(),
+      workers,
       evicted: this.#evicted,
       isOpened: (slot, epoch) => this.#ledger.isOpened(slot, epoch),
       isLetGo: (slot, epoch) => this.#ledger.isLetGo(slot, epoch),
@@ -194,6 +218,7 @@ export class RingManager {
     const { bucket, evict, membership } = this.#options;
     const read = await bucket.get(nodeKey('worker', dead));
     if (read.kind === 'absent') this.#evicted.set(dead, await evict(dead));
+    this.#news += 1;
     if (read.kind === 'found') await membership.refresh();
     this.#evicting.delete(dead);
     // Otherwise the next timed round tries again: at once would be for ever while the broker is away.
@@ -237,6 +262,7 @@ export class RingManager {
     if (answer.kind === 'answer') {
       this.#letGoFailures.delete(from);
       this.#ledger.noteLetGo(answer.claims);
+      this.#news += 1;
       this.poke();
       return;
     }
@@ -249,6 +275,7 @@ export class RingManager {
   /** The slots are served already; their new owners' words are gathered for one write. */
   #opened(claims: readonly SlotClaim[]): undefined {
     this.#ledger.noteOpened(claims);
+    this.#news += 1;
     this.#soon ??= this.#options.clock.setTimeout(() => {
       this.#soon = undefined;
       this.poke();
@@ -260,6 +287,7 @@ export class RingManager {
     for (const [slot, seen] of claims) {
       if (slot < table.rows.length && seen >= table.row(slot).epoch) this.#seenEpochs.set(slot, seen);
     }
+    this.#news += 1;
     this.poke();
   }
 }

@@ -7,7 +7,8 @@
  * R2  A slot of a dead owner waits in the table until that owner was evicted. Not `cut-off` means `fence`.
  * R3  `fence` stays with a slot through later owners: one that never activated a channel fenced nothing there, and the
  *     uncertain owner may still be around.
- * R4  At most `handoffSlotsMax` slots are in hand-off; what does not fit waits for a later step.
+ * R4  At most `handoffSlotsMax` slots are in hand-off; what does not fit waits for a later step. New ones begin when half
+ *     of that is free: each step is a table that every node reads.
  */
 import { limits } from '../platform/limits.ts';
 import type { SlotRow } from '../protocol/cluster.ts';
@@ -40,10 +41,12 @@ export interface RingPlan {
 export function planRing(situation: RingSituation): RingPlan {
   const living = new Set(situation.workers.map(({ incarnation }) => incarnation));
   const toEvict = new Set<Incarnation>();
+  const check = (name: Incarnation | undefined): void => {
+    if (name !== undefined && !living.has(name) && !situation.evicted.has(name)) toEvict.add(name);
+  };
   for (const { owner, from } of situation.rows) {
-    for (const name of [owner, from]) {
-      if (name !== undefined && !living.has(name) && !situation.evicted.has(name)) toEvict.add(name);
-    }
+    check(owner);
+    check(from);
   }
   const settled = situation.rows.map((row, slot) => settle(row, slot, living, situation));
   const rows = place(settled, living, situation.workers);
@@ -103,7 +106,8 @@ function place(
   );
   if (moves.length === 0) return rows;
   const next = [...rows];
-  let room = limits.handoffSlotsMax - rows.filter(({ state }) => state === 'handoff').length;
+  const free = limits.handoffSlotsMax - rows.filter(({ state }) => state === 'handoff').length;
+  let room = free >= limits.handoffSlotsMax / 2 ? free : 0;
   for (const move of moves) {
     const row = next[move.slot] as SlotRow;
     const moved = moveRow(row, move, living, room > 0);
