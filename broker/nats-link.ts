@@ -9,7 +9,7 @@
  * N3  What one turn of the event loop publishes is handed to the library together, in order, and leaves as one write: the
  *     library alone writes after each of the turn's callbacks, and the system call was the dearest part of a post.
  */
-import type { NatsConnection, PublishOptions } from '@nats-io/transport-node';
+import type { NatsConnection, PublishOptions, Subscription } from '@nats-io/transport-node';
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { ConnectionRef, LaneStatus } from './broker.ts';
@@ -20,6 +20,11 @@ export class LinkLostError extends Error {
     super(`the connection of the lane ${lane} to the broker is lost`);
     this.name = 'LinkLostError';
   }
+}
+
+/** The library unsubscribes without a word to its own handler only inside `drain`, which costs a round trip each time. */
+interface Internals {
+  readonly protocol: { unsub(subscription: Subscription): void };
 }
 
 interface Outgoing {
@@ -60,6 +65,11 @@ export class NatsLink {
     if (this.#outgoing.push({ subject, data, options }) === 1) this.#clock.defer(() => this.sendOutgoing());
     this.#outgoingBytes += data.length;
     if (this.#outgoingBytes >= limits.natsTurnBytesMax) this.sendOutgoing();
+  }
+
+  /** No more messages from the server for this subscription; those that are on their way are still handed over. */
+  endAtServer(subscription: Subscription): void {
+    if (this.connected) (this.connection as unknown as Internals).protocol.unsub(subscription);
   }
 
   /** Hands over what this turn has published so far: whatever is said to the server next comes after it. */
