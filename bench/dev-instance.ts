@@ -52,7 +52,14 @@ export async function startDev(clock: Clock, signal: AbortSignal, options: DevOp
     const dev = await whenReady(clock, signal, child, folder);
     const natsPort = dev.processes.find(({ role }) => role === 'nats')?.port ?? 0;
     const natsVersion = await readNatsVersion(natsPort);
-    return { dev, folder, natsPort, natsVersion, processes: () => processesOf(child.pid ?? 0, dev), stop };
+    return {
+      dev,
+      folder,
+      natsPort,
+      natsVersion,
+      processes: () => processesOf(child.pid ?? 0, readDevFile(folder) ?? dev),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;

@@ -97,7 +97,8 @@ class FanoutSession implements Session {
     const mine = (at: number) => tokens.filter((_, index) => index % this.#sockets.size === at);
     await this.#sockets.callEach('connect', (at) => ({ api: dev.api, channel: channel.id, tokens: mine(at) }));
     progress.show('warming up');
-    await this.#deliver(warmUpSeconds);
+    const { failures } = await this.#deliver(warmUpSeconds);
+    if (failures.length > 0) throw new Error(`fanout: FAILED while warming up: ${failures[0] ?? ''}`);
     const frame = (await this.#sockets.callAll('sampleFrame', null)).find((sample) => sample !== null);
     if (frame === undefined || frame === null) throw new Error('fanout: no message arrived while warming up');
     await this.#peer.prepare(frame, channel.id);
