@@ -3,7 +3,8 @@
  *
  * Invariants:
  * D1  Only a worker is judged fast: its slots wait for the verdict. A webapp or gateway that lost its connection for a
- *     moment costs more dead than waited for.
+ *     moment costs more dead than waited for; one whose connections are up is starved rather than gone, and to end it
+ *     would throw out all its sessions, so its silence has to last longer still.
  * D2  Silence alone never kills a worker within reach of a ping: there is always a ping that went unanswered, or that
  *     the broker answered with "nobody".
  * D3  When more than half of the nodes fall silent at once, it is the broker or we: everybody gets the slow rule.
@@ -58,11 +59,18 @@ export function isSilent(evidence: Evidence, nowMs: number): boolean {
 }
 
 export function judge(evidence: Evidence, circumstances: Circumstances): Verdict {
-  const { nowMs, role, manySilent } = circumstances;
+  const { nowMs } = circumstances;
   const doubted = isSilent(evidence, nowMs) || evidence.lanesLost.size > 0;
   if (!doubted) return 'well';
-  const dead = role !== 'worker' || manySilent ? isDeadSlowly(evidence, nowMs) : isDeadFast(evidence, circumstances);
-  return dead ? 'dead' : 'suspect';
+  return isDead(evidence, circumstances) ? 'dead' : 'suspect';
+}
+
+function isDead(evidence: Evidence, circumstances: Circumstances): boolean {
+  const { nowMs, role, manySilent } = circumstances;
+  if (role !== 'worker' && evidence.nobodyMs === undefined) {
+    return nowMs - evidence.heardMs >= limits.starvedDeadMs && isUnanswered(evidence, nowMs);
+  }
+  return role !== 'worker' || manySilent ? isDeadSlowly(evidence, nowMs) : isDeadFast(evidence, circumstances);
 }
 
 function isDeadFast(evidence: Evidence, { nowMs, advisories }: Circumstances): boolean {

@@ -29,6 +29,8 @@ export const clusterLimits = {
   silenceDeadMs: 1_500,
   /** Silence of a worker whose connections are up: frozen, or only starved of its processor. Beyond: dead. */
   frozenDeadMs: 800,
+  /** Silence of a gateway or webapp whose connections are up. Beyond: dead. */
+  starvedDeadMs: 5_000,
   /** Wait for other lanes of a node that lost one while nobody answers for it. Beyond: it is dead. */
   laneLossPatienceMs: 150,
   /** Between two pings of one suspect. */

@@ -76,4 +76,13 @@ describe('a node', () => {
       expect(judge(evidence, at(limits.silenceDeadMs, rest))).toBe('dead');
     }
   });
+
+  it('gets time when it is a gateway or webapp that is starved, with its connections up', () => {
+    const evidence = newEvidence(0);
+    evidence.pingedMs = 351;
+    for (const role of ['gateway', 'webapp'] as const) {
+      expect(judge(evidence, at(limits.starvedDeadMs - 1, { role }))).toBe('suspect');
+      expect(judge(evidence, at(limits.starvedDeadMs, { role }))).toBe('dead');
+    }
+  });
 });
