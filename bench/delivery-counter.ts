@@ -13,6 +13,8 @@ import { parseText } from './message-text.ts';
 
 export type DeliveryReport = {
   readonly deliveries: number;
+  /** Reads of a socket that held them: how well the server put messages together, as clients see it. */
+  readonly reads: number;
   readonly latency: string;
   /** The ids of the messages in the order of their seq, each once. */
   readonly ids: readonly number[];
@@ -45,6 +47,9 @@ export class DeliveryCounter {
   readonly #subscribers: Subscriber[] = [];
   #ids: number[] = [];
   #deliveries = 0;
+  #reads = 0;
+  #readCounted = true;
+  #readAtUs = 0;
   #highestSeq = 0;
   #frame: string | undefined;
 
@@ -72,16 +77,22 @@ export class DeliveryCounter {
     return this.#subscribers.filter(({ lastSeq }) => lastSeq !== undefined && lastSeq >= seq).length;
   }
 
-  /** One text frame that `subscriber` received at `nowUs`. */
-  take(subscriber: Subscriber, buffer: Buffer, start: number, end: number, nowUs: number): void {
+  /** Bytes of one socket were read; the frames that they complete follow. */
+  beginRead(nowUs: number): void {
+    this.#readAtUs = nowUs;
+    this.#readCounted = false;
+  }
+
+  /** One text frame that `subscriber` received with the current read. */
+  take(subscriber: Subscriber, buffer: Buffer, start: number, end: number): void {
     const seq = trailingSeq(buffer, start, end);
     const known = seq < 0 ? undefined : this.#ring[seq % ringSize];
     if (known !== undefined && known.seq === seq && known.bytes === end - start) {
-      this.#count(subscriber, known, nowUs);
+      this.#count(subscriber, known);
       return;
     }
     const seen = this.#parse(buffer.toString('utf8', start, end), end - start);
-    if (seen !== undefined) this.#count(subscriber, seen, nowUs);
+    if (seen !== undefined) this.#count(subscriber, seen);
   }
 
   fail(reason: string): void {
@@ -92,22 +103,27 @@ export class DeliveryCounter {
   report(): DeliveryReport {
     const report = {
       deliveries: this.#deliveries,
+      reads: this.#reads,
       latency: this.#latency.encode(),
       ids: this.#ids,
       failures: this.#failures.splice(0),
     };
     this.#deliveries = 0;
+    this.#reads = 0;
     this.#latency.reset();
     this.#ids = [];
     return report;
   }
 
-  #count(subscriber: Subscriber, message: Seen, nowUs: number): void {
+  #count(subscriber: Subscriber, message: Seen): void {
     const expected = subscriber.lastSeq === undefined ? message.seq : subscriber.lastSeq + 1;
     if (message.seq !== expected) this.fail(`a socket got seq ${message.seq} where ${expected} was next`);
     subscriber.lastSeq = message.seq;
     this.#deliveries += 1;
-    this.#latency.record(nowUs - message.dueUs);
+    this.#latency.record(this.#readAtUs - message.dueUs);
+    if (this.#readCounted) return;
+    this.#readCounted = true;
+    this.#reads += 1;
   }
 
   /** Undefined for frames that are no messages of the channel: hello, presence, other streams. */

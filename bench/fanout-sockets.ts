@@ -28,13 +28,6 @@ const machine = machineClock(systemClock);
 
 let counter = new DeliveryCounter('');
 let sockets: WsClient[] = [];
-/** When the bytes now being looked at were read. */
-let readAtUs = 0;
-
-const onRead = (): void => {
-  readAtUs = machine.nowUs();
-};
-
 serveLoad<FanoutSockets>({
   async connect({ api, channel, tokens }) {
     const answers = await callAll(
@@ -80,9 +73,9 @@ function openOne(into: DeliveryCounter, url: string): Promise<WsClient> {
     const subscriber = into.subscriber();
     let greeted = false;
     const opening = WsClient.open(url, {
-      onRead,
+      onRead: () => into.beginRead(machine.nowUs()),
       onText(buffer, start, end) {
-        if (greeted) return into.take(subscriber, buffer, start, end, readAtUs);
+        if (greeted) return into.take(subscriber, buffer, start, end);
         greeted = true;
         opening.then(resolve, reject);
       },

@@ -160,6 +160,7 @@ function figuresOf(stretch: Stretch<Delivered>, ingress: readonly string[]): Fig
 function measure(subject: string, stretch: Stretch<Delivered>, figures: Figures): Measurement[] {
   const { deliveries, pathCpu, allCpu } = figures;
   const { reports } = stretch.result;
+  const reads = reports.reduce((sum, report) => sum + report.reads, 0);
   const { p50Ms, p99Ms } = LatencyHistogram.merged(reports.map((report) => report.latency)).percentiles();
   const perSecond: Measurement[] = [
     { subject, name: 'deliveries', unit: '/s', value: deliveries / stretch.seconds },
@@ -170,6 +171,7 @@ function measure(subject: string, stretch: Stretch<Delivered>, figures: Figures)
   }
   return [
     ...perSecond,
+    { subject, name: 'messages per read of a socket', unit: '', value: deliveries / reads },
     ...cpuRows(subject, stretch.cpu, stretch.seconds),
     { subject, name: 'latency p50', unit: 'ms', value: p50Ms },
     { subject, name: 'latency p99', unit: 'ms', value: p99Ms },

@@ -87,7 +87,10 @@ class PostsSession implements Session {
       seed: this.#context.rng.int(2 ** 31),
     }));
     progress.show('warming up');
-    await this.#load.callAll('post', { seconds: warmUpSeconds });
+    const failures = (await this.#load.callAll('post', { seconds: warmUpSeconds })).flatMap(
+      (report) => report.failures,
+    );
+    if (failures.length > 0) throw new Error(`posts: FAILED while warming up: ${failures[0] ?? ''}`);
   }
 
   async run(): Promise<RunResult> {

@@ -13,7 +13,7 @@ describe('DeliveryCounter', () => {
     const { counter, sockets } = make(3);
     for (const seq of [7, 8]) for (const socket of sockets) deliver(counter, socket, message(seq), 12_000);
     const report = counter.report();
-    expect(report).toMatchObject({ deliveries: 6, ids: [7, 8], failures: [] });
+    expect(report).toMatchObject({ deliveries: 6, reads: 6, ids: [7, 8], failures: [] });
     expect(LatencyHistogram.decode(report.latency).percentiles().p50Ms).toBeCloseTo(12, 0);
     expect(counter.reached(8)).toBe(3);
     expect(counter.reached(9)).toBe(0);
@@ -49,7 +49,7 @@ describe('DeliveryCounter', () => {
 });
 
 describe('checkDelivery', () => {
-  const clean = { deliveries: 6, latency: '', ids: [10, 11, 12], failures: [] };
+  const clean = { deliveries: 6, reads: 6, latency: '', ids: [10, 11, 12], failures: [] };
 
   it('is content when every message came once on every socket', () => {
     expect(checkDelivery([clean], 2, 10, 3)).toEqual([]);
@@ -79,5 +79,6 @@ function deliver(counter: DeliveryCounter, socket: Subscriber | undefined, frame
   if (socket === undefined) throw new Error('no such socket');
   // Frames stand somewhere in a buffer, with others before and behind.
   const buffer = Buffer.from(`##${frame}9}##`);
-  counter.take(socket, buffer, 2, 2 + Buffer.byteLength(frame), dueUs + latencyUs);
+  counter.beginRead(dueUs + latencyUs);
+  counter.take(socket, buffer, 2, 2 + Buffer.byteLength(frame));
 }
