@@ -1,9 +1,9 @@
 /**
- * Clients' frames, a little at a time: when thousands of sessions resume in one turn of the event loop, what is live,
+ * What comes from a socket, clients' frames and workers' batches alike, a little at a time: when thousands of sessions resume in one turn of the event loop, what is live,
  * and the heartbeats by which others know that this process is alive, must not wait until all of them are served.
  *
  * Invariants:
- * F1  Frames are handled in the order in which they came.
+ * F1  Frames (or batches) are handled in the order in which they came.
  * F2  Handling frames ends each turn after `frameSliceMs`; the rest waits, as copies. Beyond `frameBacklogBytesMax` frames
  *     are handled at once again: then clients feel that the gateway is slow, and memory stays bounded.
  */

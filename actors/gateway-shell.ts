@@ -60,6 +60,7 @@ export class GatewayShell {
   readonly #view: GatewayView;
   readonly #reads: GatewayReads;
   readonly #frames: FrameSlices;
+  readonly #batches: FrameSlices;
   readonly #answers: TurnSlices;
   readonly #inbox: GatewayMessage[] = [];
   readonly #ticks: Timer;
@@ -82,6 +83,12 @@ export class GatewayShell {
     });
     this.#answers = new TurnSlices(clock, limits.answerSliceMs);
     this.#frames = new FrameSlices({ clock, limits, handle: (session, bytes) => this.#frame(session, bytes) });
+    // What one read of a socket brings under a backlog would fill seconds; a gateway that is silent for so long is dead.
+    this.#batches = new FrameSlices({
+      clock,
+      limits: { frameSliceMs: limits.batchSliceMs, frameBacklogBytesMax: limits.batchBacklogBytesMax },
+      handle: (_, bytes) => this.#batch(bytes),
+    });
     this.#ticks = options.clock.setInterval(() => this.post({ kind: 'tick' }), limits.gatewayTickMs);
   }
 
@@ -123,12 +130,7 @@ export class GatewayShell {
 
   /** One batch as it came; valid during the call. */
   receive(bytes: Uint8Array): void {
-    // Frames are views into the bytes; a batch that has to wait its turn needs bytes of its own.
-    const batch = this.#decode(this.#running ? Buffer.from(bytes) : bytes);
-    if (batch === undefined) return;
-    for (const entry of batch.entries)
-      if (entry.kind === 'reply') this.#options.sender.resolve(entry.reply, batch.worker);
-    this.post({ kind: 'batch', batch });
+    this.#batches.take(0, bytes);
   }
 
   /** Says goodbye to every session and resolves when all are closed. */
@@ -152,6 +154,15 @@ export class GatewayShell {
       this.#running = false;
     }
     if (this.#state.sessions.size === 0) this.#onEmpty?.();
+  }
+
+  #batch(bytes: Uint8Array): void {
+    // Frames are views into the bytes; a batch that has to wait its turn needs bytes of its own.
+    const batch = this.#decode(this.#running ? Buffer.from(bytes) : bytes);
+    if (batch === undefined) return;
+    for (const entry of batch.entries)
+      if (entry.kind === 'reply') this.#options.sender.resolve(entry.reply, batch.worker);
+    this.post({ kind: 'batch', batch });
   }
 
   #handle(message: GatewayMessage): void {

@@ -40,6 +40,9 @@ export const gatewayLimits = {
   pageCacheAgeMs: 5_000,
   /** Bytes waiting for a socket above which its replay pauses. A page more stays below socketBackpressureBytesMax. */
   resumePauseBytes: 256 * kib,
+  /** Time of one event-loop turn for workers' batches, and bytes of those that wait. Beyond: as frame-slices.ts says. */
+  batchSliceMs: 20,
+  batchBacklogBytesMax: 64 * mib,
   /** Time of one event-loop turn for clients' frames, and bytes of those that wait. Beyond: as frame-slices.ts says. */
   frameSliceMs: 20,
   frameBacklogBytesMax: 32 * mib,
