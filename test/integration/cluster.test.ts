@@ -55,14 +55,21 @@ const incarnationOf = (worker: Worker) =>
   worker.events.find(({ incarnation }) => incarnation !== undefined)!.incarnation!;
 const look = (): Promise<ClusterInfo> => lookAtCluster(broker, systemClock, silentLogger);
 
+/** How long to wait, not how long it may take: a machine that also runs other suites is slow. */
+const settleMs = 25_000;
+
 /** Shares are even and nothing is on its way. */
 async function settled(count: number): Promise<ClusterInfo> {
-  return until(`${count} workers to share the slots`, async () => {
-    const info = await look();
-    const slots = info.workers.map((worker) => worker.slots);
-    const isEven = slots.length === count && Math.max(...slots) - Math.min(...slots) <= 1;
-    return isEven && info.slots.owned === 4_096 ? info : undefined;
-  });
+  return until(
+    `${count} workers to share the slots`,
+    async () => {
+      const info = await look();
+      const slots = info.workers.map((worker) => worker.slots);
+      const isEven = slots.length === count && Math.max(...slots) - Math.min(...slots) <= 1;
+      return isEven && info.slots.owned === 4_096 ? info : undefined;
+    },
+    settleMs,
+  );
 }
 
 async function ask(slot: number): Promise<{ by: string; epoch: number }> {
