@@ -24,6 +24,7 @@ import type { Candidate } from './hash-table.ts';
 import type { Leadership } from './leadership.ts';
 import type { Membership } from './membership.ts';
 import { nodeKey, type OwnNode } from './own-node.ts';
+import { HandoffPace } from './handoff-pace.ts';
 import { planRing, type RingPlan } from './ring-plan.ts';
 import { unownedRows, type SlotTable } from './slot-table.ts';
 import { TABLE_KEY, type TableFollower } from './table-follower.ts';
@@ -52,6 +53,7 @@ interface Rest {
 export class RingManager {
   readonly #options: RingManagerOptions;
   readonly #ledger = new HandoffLedger();
+  readonly #pace = new HandoffPace();
   readonly #evicted = new Map<Incarnation, Eviction>();
   readonly #evicting = new Set<Incarnation>();
   readonly #marking = new Set<Incarnation>();
@@ -172,6 +174,7 @@ export class RingManager {
       evicted: this.#evicted,
       isOpened: (slot, epoch) => this.#ledger.isOpened(slot, epoch),
       isLetGo: (slot, epoch) => this.#ledger.isLetGo(slot, epoch),
+      handoffMax: this.#pace.slotsMax(this.#options.clock.monotonicMs()),
       seenEpochs: this.#seenEpochs,
     });
   }
@@ -206,6 +209,7 @@ export class RingManager {
       return;
     }
     follower.accept({ value, revision: write.revision });
+    this.#pace.written(follower.table.totals().handoff, this.#options.clock.monotonicMs());
     logger.info('table_written', { view: write.revision, ...follower.table.totals() });
     // Whoever's watch is deaf reads the table on this.
     node.beat();

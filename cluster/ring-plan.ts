@@ -7,10 +7,9 @@
  * R2  A slot of a dead owner waits in the table until that owner was evicted. Not `cut-off` means `fence`.
  * R3  `fence` stays with a slot through later owners: one that never activated a channel fenced nothing there, and the
  *     uncertain owner may still be around.
- * R4  At most `handoffSlotsMax` slots are in hand-off; what does not fit waits for a later step. New ones begin when half
+ * R4  At most `handoffMax` slots are in hand-off; what does not fit waits for a later step. New ones begin when half
  *     of that is free: each step is a table that every node reads.
  */
-import { limits } from '../platform/limits.ts';
 import type { SlotRow } from '../protocol/cluster.ts';
 import type { Incarnation } from '../protocol/ids.ts';
 import type { Eviction } from './eviction.ts';
@@ -27,6 +26,8 @@ export interface RingSituation {
   readonly isOpened: (slot: number, epoch: number) => boolean;
   /** The old owner of a hand-off dropped the slot when it was told to: something of it may still be under way. */
   readonly isLetGo: (slot: number, epoch: number) => boolean;
+  /** Slots that may be in hand-off at once. */
+  readonly handoffMax: number;
   /** Epochs seen in slots' logs above their rows'. */
   readonly seenEpochs: ReadonlyMap<number, number>;
 }
@@ -49,7 +50,7 @@ export function planRing(situation: RingSituation): RingPlan {
     check(from);
   }
   const settled = situation.rows.map((row, slot) => settle(row, slot, living, situation));
-  const rows = place(settled, living, situation.workers);
+  const rows = place(settled, living, situation);
   const changed = rows.some((row, slot) => !sameRow(row, situation.rows[slot] as SlotRow));
   return { rows: changed ? rows : undefined, toEvict };
 }
@@ -98,7 +99,7 @@ function orphan(row: SlotRow, fence: boolean): SlotRow {
 function place(
   rows: readonly SlotRow[],
   living: ReadonlySet<Incarnation>,
-  workers: readonly Candidate[],
+  { workers, handoffMax }: RingSituation,
 ): readonly SlotRow[] {
   const moves = assign(
     rows.map(({ owner }) => owner),
@@ -106,8 +107,8 @@ function place(
   );
   if (moves.length === 0) return rows;
   const next = [...rows];
-  const free = limits.handoffSlotsMax - rows.filter(({ state }) => state === 'handoff').length;
-  let room = free >= limits.handoffSlotsMax / 2 ? free : 0;
+  const free = handoffMax - rows.filter(({ state }) => state === 'handoff').length;
+  let room = free >= handoffMax / 2 ? free : 0;
   for (const move of moves) {
     const row = next[move.slot] as SlotRow;
     const moved = moveRow(row, move, living, room > 0);

@@ -104,16 +104,17 @@ export class ServingGate {
     this.#confirming = false;
   }
 
+  /** All at once: whoever is paused keeps its channels waiting, and a busy machine takes its time for each round trip. */
   async #ask(): Promise<Standing> {
     const { commands, control, standing, readTable } = this.#options;
-    const flushed = await Promise.all([
+    const [known, table, ...flushed] = await Promise.all([
+      standing(),
+      readTable(),
       commands.flush(limits.controlRequestMs),
       control.flush(limits.controlRequestMs),
     ]);
-    if (flushed.includes(false)) return 'unavailable';
-    const known = await standing();
     if (known !== 'known') return known;
-    return (await readTable()) === 'read' ? 'known' : 'unavailable';
+    return table === 'read' && !flushed.includes(false) ? 'known' : 'unavailable';
   }
 
   #resume(): void {

@@ -49,8 +49,12 @@ export const clusterLimits = {
   firstTableWaitMs: 400,
   /** Between two candidates for ring manager, by rank, so that one of them wins the first attempt. */
   candidateStepMs: 10,
-  /** Slots in hand-off at once. Beyond: they wait for the next round. */
-  handoffSlotsMax: 256,
+  /** Slots in hand-off at once. Beyond: they wait for a later round. */
+  handoffSlotsMax: 128,
+  /** The same for the first of a change; doubled with each further step: code that never ran before stalls the loop. */
+  handoffSlotsFirst: 16,
+  /** Time without a hand-off after which the next one counts as the first of a change. */
+  handoffCalmMs: 2_000,
   /** From the new owner's word to the old owner's drain: subscriptions spread through the broker's nodes. */
   handoffOverlapMs: 20,
   /** Wait of the old owner for the new one's word. Beyond: it drains without, and commands meet a short 503. */

@@ -25,6 +25,7 @@ const situation = (rows: readonly SlotRow[], rest: Partial<RingSituation>): Ring
   evicted: new Map(),
   isOpened: () => false,
   isLetGo: () => false,
+  handoffMax: limits.handoffSlotsMax,
   seenEpochs: new Map(),
   ...rest,
 });
@@ -110,6 +111,7 @@ describe('the next table', () => {
             evicted,
             isOpened: (slot, epoch) => opened.has(key(slot, epoch)),
             isLetGo: (slot, epoch) => letGo.has(key(slot, epoch)),
+            handoffMax: 8,
             seenEpochs: new Map(),
           });
           for (const dead of plan.toEvict) evicted.set(dead, unsure.has(dead) ? 'unsure' : 'cut-off');
