@@ -208,7 +208,7 @@ export class RingManager {
       await follower.read();
       return;
     }
-    follower.accept({ value, revision: write.revision });
+    follower.acceptOwn(write.revision, rows);
     this.#pace.written(follower.table.totals().handoff, this.#options.clock.monotonicMs());
     logger.info('table_written', { view: write.revision, ...follower.table.totals() });
     // Whoever's watch is deaf reads the table on this.

@@ -28,19 +28,25 @@ export class SlotTable {
   static readonly empty = new SlotTable(0, { rows: [] });
   readonly view: number;
   readonly rows: readonly SlotRow[];
-  readonly #owned = new Map<Incarnation, readonly number[]>();
+  readonly #owned: ReadonlyMap<Incarnation, readonly number[]>;
+  readonly #totals: SlotTotals;
 
   constructor(view: number, value: TableValue) {
     this.view = view;
     this.rows = value.rows;
     const owned = new Map<Incarnation, number[]>();
-    for (const [slot, { owner }] of value.rows.entries()) {
+    let [handoff, stable] = [0, 0];
+    for (const [slot, { owner, state }] of value.rows.entries()) {
+      if (state === 'handoff') handoff += 1;
+      else if (owner !== undefined) stable += 1;
       if (owner === undefined) continue;
       const slots = owned.get(owner);
       if (slots === undefined) owned.set(owner, [slot]);
       else slots.push(slot);
     }
     this.#owned = owned;
+    const total = value.rows.length;
+    this.#totals = { total, owned: stable, handoff, orphaned: total - stable - handoff };
   }
 
   row(slot: number): SlotRow {
@@ -80,13 +86,7 @@ export class SlotTable {
   }
 
   totals(): SlotTotals {
-    let owned = 0;
-    let handoff = 0;
-    for (const row of this.rows) {
-      if (row.state === 'handoff') handoff += 1;
-      else if (row.owner !== undefined) owned += 1;
-    }
-    return { total: this.rows.length, owned, handoff, orphaned: this.rows.length - owned - handoff };
+    return this.#totals;
   }
 }
 

@@ -11,7 +11,7 @@ import type { KeyValue, KvEntry } from '../broker/broker.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
-import { decodeTable } from '../protocol/cluster.ts';
+import { decodeTable, type SlotRow } from '../protocol/cluster.ts';
 import { DecodeError } from '../protocol/errors.ts';
 import { SlotTable } from './slot-table.ts';
 
@@ -85,12 +85,21 @@ export class TableFollower {
     return this.#readNext;
   }
 
-  /** A table that someone got hold of: the watch, a read, or the ring manager that wrote it. */
+  /** A table that someone got hold of: the watch, or a read. */
   accept(entry: Pick<KvEntry, 'value' | 'revision'>): void {
     this.#heardMs = this.#clock.monotonicMs();
     if (entry.revision <= this.#table.view) return;
     const next = this.#decode(entry);
-    if (next === undefined) return;
+    if (next !== undefined) this.#adopt(next);
+  }
+
+  /** The table that the ring manager of this process wrote as `view`. */
+  acceptOwn(view: number, rows: readonly SlotRow[]): void {
+    this.#heardMs = this.#clock.monotonicMs();
+    if (view > this.#table.view) this.#adopt(new SlotTable(view, { rows }));
+  }
+
+  #adopt(next: SlotTable): void {
     const previous = this.#table;
     this.#table = next;
     this.#logger.debug('table_changed', { view: next.view, ...next.totals() });
