@@ -85,10 +85,10 @@ describe('fifty posters to one channel', () => {
 describe('a client that was away', () => {
   test('resumes from its last seq and gets what it missed before what is live', async () => {
     const channel = await newChannel();
-    await api(base(), 'chat.postMessage', token(0), { channel, text: 'before' });
     const socket = await RtmSocket.connect(base(), token(1), {});
-    const hello = await socket.frame((frame) => frame.type === 'hello');
-    const cursor = (hello['cursors'] as Record<string, number>)[channel] ?? -1;
+    await api(base(), 'chat.postMessage', token(0), { channel, text: 'before' });
+    const before = await socket.frame((frame) => frame['text'] === 'before');
+    const cursor = Number(before['seq']);
     socket.cut();
     await socket.closed;
     for (let i = 0; i < 30; i++) await api(base(), 'chat.postMessage', token(0), { channel, text: `missed ${i}` });

@@ -32,7 +32,8 @@ export class RtmSocket {
     await socket.frame((frame) => frame.type === 'hello');
     if (cursors !== undefined) {
       const id = socket.send({ type: 'resume', cursors });
-      await socket.frame((frame) => frame['reply_to'] === id);
+      const reply = await socket.frame((frame) => frame['reply_to'] === id);
+      if (reply['ok'] !== true) throw new Error(`the resume was refused: ${JSON.stringify(reply)}`);
     }
     return socket;
   }
