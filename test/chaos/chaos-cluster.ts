@@ -5,11 +5,10 @@
  * C1  Only processes of this cluster are signalled, each by its own number.
  * C2  stop() ends everything, frozen processes included.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { api } from '../support/api.ts';
-import { spawnBelfry, type CliRun } from '../support/belfry-cli.ts';
+import type { CliRun } from '../support/belfry-cli.ts';
 import { startBelfryDev, type BelfryDev } from '../support/belfry-dev.ts';
+import { natsPortOf, spawnRoleBeside } from '../support/role-beside.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
@@ -57,8 +56,7 @@ export class ChaosCluster {
       ...{ workers: size.workers, gateways: size.gateways, webapps: size.webapps },
       args: ['--rate-limits', 'off', '--log-level', logLevel, '--nats-nodes', String(size.natsNodes ?? 1)],
     });
-    const port = dev.file.processes.find(({ role }) => role === 'nats')?.port ?? 0;
-    const proxy = size.proxied ? await TcpProxy.start(port) : undefined;
+    const proxy = size.proxied ? await TcpProxy.start(natsPortOf(dev)) : undefined;
     const cluster = new ChaosCluster(dev, proxy, size);
     try {
       if (proxy !== undefined) cluster.#startFar(logLevel);
@@ -165,24 +163,9 @@ export class ChaosCluster {
 
   /** Starts it again whenever it has ended, as a supervisor does. */
   #startFar(logLevel: string): void {
-    const { nats } = JSON.parse(readFileSync(join(this.dev.data, 'secrets.json'), 'utf8')) as {
-      nats: Record<string, string>;
-    };
-    const args = [
-      'worker',
-      '--id',
-      proxiedId,
-      '--nats',
-      `nats://127.0.0.1:${this.proxy?.port}`,
-      '--log-level',
-      logLevel,
-    ];
-    const env = {
-      ...{ BELFRY_NATS_USER: 'worker', BELFRY_NATS_PASSWORD: nats['worker'] ?? '' },
-      ...{ BELFRY_NATS_SYS_USER: 'sys', BELFRY_NATS_SYS_PASSWORD: nats['sys'] ?? '' },
-    };
+    const args = ['--id', proxiedId, '--log-level', logLevel];
     const begin = () => {
-      const run = spawnBelfry(args, env);
+      const run = spawnRoleBeside(this.dev, 'worker', this.proxy?.port ?? 0, args);
       this.#far = run;
       void run.ended.then(() => {
         this.#farLog += run.stderr();

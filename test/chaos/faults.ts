@@ -107,17 +107,10 @@ export function drawFault(rng: Rng, kinds: readonly FaultKind[] = faultKinds): F
   return drawn;
 }
 
-/**
- * SIGTERM to one process after the other (all of each role, or the first `most`), each waited for until it is back and
- * the cluster is whole again.
- */
-export async function rollingRestart(
-  context: FaultContext,
-  roles: readonly ChaosRole[],
-  most = Infinity,
-): Promise<void> {
+/** SIGTERM to one process after the other, each waited for until it is back and the cluster is whole again. */
+export async function rollingRestart(context: Omit<FaultContext, 'rng'>, roles: readonly ChaosRole[]): Promise<void> {
   for (const role of roles) {
-    for (const victim of context.cluster.running(role).slice(0, most)) {
+    for (const victim of context.cluster.running(role)) {
       const fault = context.recorder.fault(`restart ${victim.id}`);
       context.cluster.signal(victim, 'SIGTERM');
       await until(`${victim.id} to be back`, () => context.cluster.isBack(victim), backMs);

@@ -1,17 +1,20 @@
 /**
- * Workers that are emptied under load, by each of the ways there are: a signal, the CLI, the API. Nobody is told that a
- * post failed, and every listener gets the log's order without gap or double (G2-G4, G7).
+ * Every process of a cluster is emptied under load, one after the other: the workers by each of the ways there are (a
+ * signal, the CLI, the API), then the gateways and the webapps. Nobody is told that a post failed, and every listener
+ * gets the log's order without gap or double (G2-G5, G7).
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ChaosCluster, type Victim } from '../chaos/chaos-cluster.ts';
 import { ChaosRun } from '../chaos/chaos-run.ts';
 import { summarise } from '../chaos/chaos-summary.ts';
+import { rollingRestart } from '../chaos/faults.ts';
 import { api } from '../support/api.ts';
 import { runBelfry } from '../support/belfry-cli.ts';
 import { describeBreaches } from '../support/history-checks.ts';
 import { until } from '../support/until.ts';
 
 const backMs = 30_000;
+const load = { channels: 12, posters: 12, periodMs: 60 };
 
 let cluster: ChaosCluster;
 beforeAll(async () => {
@@ -30,7 +33,7 @@ const ways: Readonly<Record<string, (victim: Victim) => Promise<unknown>>> = {
 
 test('a worker that is drained loses no post and no event, and its channels go on elsewhere', async () => {
   const run = new ChaosRun(cluster);
-  await run.begin({ channels: 12, posters: 12, periodMs: 60 });
+  await run.begin(load);
   for (const [at, [name, drain]] of Object.entries(ways).entries()) {
     const victim = cluster.running('worker').toSorted((a, b) => (a.id < b.id ? -1 : 1))[at];
     if (victim === undefined) throw new Error('a worker is missing');
@@ -47,3 +50,21 @@ test('a worker that is drained loses no post and no event, and its channels go o
   expect(cluster.log(), 'a drained worker ends by itself').not.toMatch(/ended \((?!exit code 0\))/);
   expect(run.acknowledged).toBeGreaterThan(200);
 }, 120_000);
+
+test('every gateway and webapp is restarted: whoever was there goes to the other, and no answer says that a post failed', async () => {
+  const run = new ChaosRun(cluster);
+  await run.begin(load);
+  await rollingRestart({ cluster, recorder: run.recorder }, ['gateway', 'webapp']);
+  const breaches = await run.finish();
+  const story = summarise(run.recorder, 0, breaches);
+  expect(describeBreaches(breaches), story).toBe('');
+  expect(run.recorder.faults.map(({ what }) => what)).toHaveLength(4);
+  const told = [...run.recorder.counts().keys()].filter((what) => !isSentElsewhere(what));
+  expect(told, story).toEqual([]);
+  expect(run.recorder.presence.filter(({ presence }) => presence === 'away')).toEqual([]);
+}, 120_000);
+
+/** A socket's planned end, and a connection that was refused before anything was asked: both lead to the other process. */
+function isSentElsewhere(what: string): boolean {
+  return what === 'rtm closed 4000' || /^(http|rtm connect:) ECONNREFUSED$/.test(what);
+}

@@ -2,8 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { api, callApi } from '../support/api.ts';
+import type { CliRun } from '../support/belfry-cli.ts';
 import { startBelfryDev, type BelfryDev } from '../support/belfry-dev.ts';
+import { natsPortOf, spawnRoleBeside } from '../support/role-beside.ts';
 import { RtmSocket, type Frame } from '../support/rtm-socket.ts';
+import { until } from '../support/until.ts';
 
 let dev: BelfryDev;
 const base = () => dev.file.api;
@@ -105,6 +108,56 @@ describe('a client that was away', () => {
     const socket = await RtmSocket.connect(base(), token(1), { [channel]: 1_000_000 });
     expect(await socket.frame((frame) => frame.type === 'resync')).toMatchObject({ channel, from: 1_000_000 });
     socket.close();
+  });
+});
+
+describe('a client that goes to another region', () => {
+  const roles: CliRun[] = [];
+  afterAll(() => {
+    for (const { child } of roles) child.kill('SIGKILL');
+  });
+
+  /** A gateway and a webapp of their own; gives the webapp's base URL and the gateway's port. */
+  async function openRegion(region: string): Promise<{ readonly api: string; readonly gatewayPort: number }> {
+    const start = async (role: 'gateway' | 'webapp') => {
+      const flags = ['--id', `${role}-${region}`, '--region', region, '--port', '0'];
+      const run = spawnRoleBeside(dev, role, natsPortOf(dev), flags);
+      roles.push(run);
+      const line = await until(`the ${role} of ${region}`, () => /^\{"ready":.*\}$/m.exec(run.stdout())?.[0]);
+      return (JSON.parse(line) as { ready: { port: number } }).ready.port;
+    };
+    const [gatewayPort, port] = await Promise.all([start('gateway'), start('webapp')]);
+    return { api: `http://127.0.0.1:${port}/api/`, gatewayPort };
+  }
+
+  test('resumes there and, on its way back, here: each time exactly what it missed, then what is live', async () => {
+    const channel = await newChannel();
+    const far = await openRegion('far-east');
+    await until('the region to have its gateway', async () => {
+      const { url } = await api(far.api, 'rtm.connect', token(1));
+      return new URL(String(url)).port === String(far.gatewayPort);
+    });
+    const say = (place: string, text: string) => api(place, 'chat.postMessage', token(0), { channel, text });
+    const heard: Frame[] = [];
+    const { message } = await say(base(), 'before');
+    let seen = Number((message as Frame)['seq']);
+    for (const [at, [from, to]] of [
+      [base(), far.api],
+      [far.api, base()],
+    ].entries()) {
+      for (let i = 0; i < 20; i++) await say(from ?? '', `missed ${at}/${i}`);
+      const socket = await RtmSocket.connect(to ?? '', token(1), { [channel]: seen });
+      await say(from ?? '', `live ${at}`);
+      await socket.frame((frame) => frame['text'] === `live ${at}`);
+      heard.push(...socket.messages(channel));
+      seen = Math.max(...seqs(heard));
+      socket.cut();
+      await socket.closed;
+    }
+    const log = await wholeHistory(channel);
+    expect(texts(heard)).toEqual(texts(log.slice(1)));
+    expect(seqs(heard)).toEqual(seqs(log.slice(1)));
+    expect(heard).toHaveLength(42);
   });
 });
 

@@ -1,4 +1,7 @@
-/** Far more posts at once than a channel takes: explicit, retryable answers, bounded memory, nothing acknowledged lost (G1, G3, G8). */
+/**
+ * Far more posts at once than a channel takes, far more calls than a token may make: explicit, retryable answers, bounded
+ * memory, nothing acknowledged lost (G1, G3, G8).
+ */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -104,6 +107,36 @@ describe('a burst far beyond what a channel takes', () => {
       `${tally.acked.size} acknowledged, refused: ${JSON.stringify([...tally.refused])}; ${growth.join('; ')}`,
     );
   }, 120_000);
+});
+
+describe('one client that asks far too often', () => {
+  const method = 'conversations.list';
+  const own = () => dev.file.users[1]?.token ?? '';
+
+  /** One after another on one connection, until it is refused. */
+  async function askUntilRefused(): Promise<number> {
+    const connection = new HttpConnection(base());
+    const request = apiRequest(base(), method, own(), { limit: '1' });
+    let status = 200;
+    while (status === 200) ({ status } = await connection.request(request));
+    connection.close();
+    return status;
+  }
+
+  test('is answered 429 with the seconds to wait, and is let through after them; nobody else is held up', async () => {
+    const limited = await until('a refusal', async () => {
+      const statuses = await Promise.all(Array.from({ length: 32 }, askUntilRefused));
+      expect(new Set(statuses)).toEqual(new Set([429]));
+      const answer = await callApi(base(), method, own());
+      return answer.status === 429 && answer;
+    });
+    expect(limited.body).toEqual({ ok: false, error: 'ratelimited' });
+    expect(limited.headers.get('retry-after')).toMatch(/^[1-9]\d*$/);
+    expect((await callApi(base(), method, token())).body.ok).toBe(true);
+    const waitMs = Number(limited.headers.get('retry-after')) * 1_000;
+    const isServed = async () => (await callApi(base(), method, own())).status === 200;
+    await until('its turn', isServed, waitMs + 5_000);
+  }, 60_000);
 });
 
 function mib(bytes: number): number {
