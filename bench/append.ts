@@ -15,9 +15,17 @@ import { readNatsPassword } from './dev-file.ts';
 import { startDev, type DevInstance } from './dev-instance.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
-import { disturbanceNotes, measureStretch, type Stretch } from './profiled-cpu.ts';
-import { defineScenario, type Measurement, type RunContext, type RunResult, type Session } from './scenario.ts';
+import {
+  defineScenario,
+  prepared,
+  type Measurement,
+  type RunContext,
+  type RunResult,
+  type Session,
+} from './scenario.ts';
 import { natsServerOption } from './server-options.ts';
+import { measureStretch, type Stretch } from './stretch.ts';
+import { recordOf } from './stretch-record.ts';
 
 const ratioGoal = 4;
 const warmUpSeconds = 1;
@@ -49,14 +57,7 @@ export const appendScenario = defineScenario({
     // The roles beside the broker idle; one of each is the least that `belfry dev` runs.
     const servers = { workers: 1, gateways: 1, natsServer: values.natsServer, profileFolder: undefined };
     const instance = await startDev(context.clock, context.signal, servers);
-    const session = new AppendSession(context, values, instance);
-    try {
-      await session.prepare();
-    } catch (error) {
-      await session.close();
-      throw error;
-    }
-    return session;
+    return prepared(new AppendSession(context, values, instance));
   },
 });
 
@@ -92,7 +93,7 @@ class AppendSession implements Session {
     for (const side of this.#sides) {
       const stretch = await this.#measure(side);
       stretches.set(side.way, stretch);
-      failures.push(...stretch.failures, ...stretch.result.failures.map((failure) => `${side.way}: ${failure}`));
+      failures.push(...stretch.result.failures.map((failure) => `${side.way}: ${failure}`));
       failures.push(...(await this.#checkStored(side.way, stretch.result.appends)));
     }
     return {
@@ -100,8 +101,8 @@ class AppendSession implements Session {
       failures,
       notes: [
         `nats-server ${this.#instance.natsVersion}, file storage, ${this.#options.partitions} log stream(s); each side alone in its stretch`,
-        ...disturbanceNotes([...stretches.values()]),
       ],
+      stretches: [...stretches.values()].map((one) => recordOf(one, { 'sent to acknowledged': one.result.latency })),
     };
   }
 
@@ -114,9 +115,10 @@ class AppendSession implements Session {
     const { seconds } = this.#context;
     const nats = this.#instance.processes().filter(({ role }) => role === 'nats');
     const processes = [...nats, ...load.pids().map((pid) => ({ role: 'client', pid }))];
-    const stretch = await measureStretch({ ...this.#context, profileFolder: undefined }, processes, () =>
-      load.watch('appended', `appends (${way})`, () => load.callAll('append', { seconds })),
-    );
+    // No load to watch: the process that appends is what is measured.
+    const side = { subject: way, processes, progress: load.progress('appended', 'appends') };
+    const context = { ...this.#context, profileFolder: undefined };
+    const stretch = await measureStretch(context, side, () => load.callAll('append', { seconds }));
     const [result] = stretch.result;
     if (result === undefined) throw new Error('append: no report');
     return { ...stretch, result };

@@ -1,7 +1,9 @@
 /**
- * `belfry bench SCENARIO`: opens the scenario, runs it as often as asked, prints one table (or JSON), closes it.
+ * `belfry bench SCENARIO`: opens the scenario, runs it as often as asked, prints one table (and writes JSON), closes it.
+ * `belfry bench --compare A B`: sets two such JSON files side by side.
  *
- * Q1  stdout carries the result and nothing else; progress is a line on stderr, on a terminal only.
+ * Q1  stdout carries the result and nothing else: the table, or with `--json -` the JSON. Progress is on stderr, on a
+ *     terminal only.
  * Q2  A run that lost, doubled or disordered a message prints FAILED and makes the exit code 1. A missed goal does not.
  * Q3  Ctrl-C ends the run and closes what was opened.
  */
@@ -14,7 +16,7 @@ import {
   defineOptions,
   integerSchema,
   readOptions,
-  switchSchema,
+  UsageError,
 } from '../platform/config.ts';
 import { SeededRng } from '../platform/rng.ts';
 import { appendScenario } from './append.ts';
@@ -23,9 +25,12 @@ import { fanoutScenario } from './fanout.ts';
 import { describeMachine } from './machine.ts';
 import { postsScenario } from './posts.ts';
 import { terminalProgress } from './progress.ts';
-import { failuresOf, jsonReport, textReport } from './report.ts';
+import { compareText } from './report/compare.ts';
+import { resultOf, type Result } from './report/result.ts';
+import { isStandardOutput, readCompared, writeResult } from './report/result-file.ts';
+import { textReport } from './report/text-report.ts';
 import { resumeScenario } from './resume.ts';
-import type { RunContext, RunResult, Scenario } from './scenario.ts';
+import type { BoundScenario, RunContext, RunResult, Scenario } from './scenario.ts';
 
 const scenarios: readonly Scenario[] = [
   appendScenario,
@@ -35,7 +40,8 @@ const scenarios: readonly Scenario[] = [
   resumeScenario,
 ];
 
-const commonOptions = defineOptions({
+/** How it is measured; the result states them. */
+const measureOptions = defineOptions({
   seconds: {
     value: 's',
     schema: integerSchema(1, 3_600).default(5),
@@ -51,13 +57,23 @@ const commonOptions = defineOptions({
     schema: integerSchema(0, 2 ** 31).default(1),
     description: 'of everything that is random in the load',
   },
-  json: { schema: switchSchema, description: 'print JSON with every run' },
+});
+
+/** What is done with the result. */
+const outputOptions = defineOptions({
+  json: {
+    value: 'file',
+    schema: z.string().min(1).optional(),
+    description: 'write everything that was measured there; - is standard output, instead of the table',
+  },
   cpuProf: {
     value: 'folder',
     schema: z.string().min(1).optional(),
     description: "write CPU profiles of the servers' Node processes there; such figures are for finding, not quoting",
   },
 });
+
+const commonOptions = { ...measureOptions, ...outputOptions };
 
 /** Carries out `belfry bench …`, given what follows `bench`. @throws UsageError, CommanderError or BenchFailedError */
 export async function benchCommand(args: readonly string[]): Promise<void> {
@@ -74,7 +90,24 @@ export function buildBenchProgram(): Command {
     false,
   );
   for (const scenario of scenarios) addScenario(program, scenario);
+  program.option('--compare <files...>', 'two files of --json: the ratio of each figure, and whether it is noise');
+  program.allowExcessArguments().action(() => compareCommand(program));
   return program;
+}
+
+/** Carries out what is no scenario. */
+async function compareCommand(program: Command): Promise<void> {
+  const [unknown] = program.args;
+  if (unknown !== undefined) throw new UsageError(`unknown scenario '${unknown}'; see belfry bench --help`);
+  const files: readonly string[] | undefined = program.opts<{ compare?: string[] }>().compare;
+  const [a, b, ...more] = files ?? [];
+  if (files === undefined) throw new UsageError('a scenario is missing; see belfry bench --help');
+  if (a === undefined || b === undefined || more.length > 0) throw new UsageError('--compare takes two files');
+  const results = [await readCompared(a), await readCompared(b)] as const;
+  if (results[0].scenario !== results[1].scenario) {
+    throw new UsageError(`${a} is of ${results[0].scenario}, ${b} of ${results[1].scenario}: nothing to compare`);
+  }
+  process.stdout.write(compareText(...results, [a, b]));
 }
 
 function addScenario(program: Command, scenario: Scenario): void {
@@ -86,28 +119,36 @@ function addScenario(program: Command, scenario: Scenario): void {
 
 async function runScenario(command: Command, scenario: Scenario): Promise<void> {
   const options = readOptions(command, commonOptions);
-  const open = scenario.bind(command);
+  const bound = scenario.bind(command);
   const interruption = onInterrupt();
   const { seconds, cpuProf: profileFolder } = options;
   const rng = new SeededRng(options.seed);
   const progress = terminalProgress();
   const context = { clock: systemClock, rng, progress, signal: interruption.signal, seconds, profileFolder };
   try {
-    const runs = await runAll(context, open, options.runs);
+    const runs = await runAll(context, bound, options.runs);
     progress.clear();
-    const report = { scenario: scenario.name, seconds, machine: describeMachine(), runs };
-    process.stdout.write(options.json ? jsonReport(report) : textReport(report));
-    const failures = failuresOf(report);
-    if (failures.length > 0)
-      throw new BenchFailedError(`FAILED: ${failures.length} checks; the first: ${failures[0] ?? ''}`);
+    const shown = { seconds, runs: options.runs, seed: options.seed, ...bound.options };
+    const at = new Date(systemClock.wallMs()).toISOString();
+    const result = resultOf({ scenario: scenario.name, at, options: shown, machine: describeMachine(), runs });
+    await present(result, options.json);
+    if (result.failed) {
+      throw new BenchFailedError(`FAILED: ${result.failures.length} checks; the first: ${result.failures[0] ?? ''}`);
+    }
   } finally {
     progress.clear();
     interruption.stop();
   }
 }
 
-async function runAll(context: RunContext, open: ReturnType<Scenario['bind']>, count: number): Promise<RunResult[]> {
-  const session = await open(context);
+/** Q1 */
+async function present(result: Result, json: string | undefined): Promise<void> {
+  if (!isStandardOutput(json)) process.stdout.write(textReport(result));
+  if (json !== undefined) await writeResult(json, result);
+}
+
+async function runAll(context: RunContext, bound: BoundScenario, count: number): Promise<RunResult[]> {
+  const session = await bound.open(context);
   try {
     const runs: RunResult[] = [];
     for (let run = 1; run <= count; run += 1) {

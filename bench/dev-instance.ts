@@ -13,10 +13,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
-import type { RoleProcess } from './cpu-meter.ts';
+import type { RoleProcess } from './process-meter.ts';
 import { readDevFile, type DevFile } from './dev-file.ts';
 import { readNatsVersion } from './nats-info.ts';
-import { processTree } from './process-cpu.ts';
+import { processTree } from './process-stat.ts';
 import { profileEnvironment } from './profiler.ts';
 
 export type DevOptions = {

@@ -14,7 +14,7 @@ import { FailoverFaults, type FaultKind, type FaultRecord } from './failover-fau
 import { FailoverPoster } from './failover-poster.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { parseText } from './message-text.ts';
-import { defineScenario } from './scenario.ts';
+import { defineScenario, prepared } from './scenario.ts';
 import type { Detail, Measurement, RunContext, RunResult, Session } from './scenario.ts';
 import { natsServerOption } from './server-options.ts';
 import { sparkline } from './sparkline.ts';
@@ -51,14 +51,7 @@ export const failoverScenario = defineScenario({
   async open(context, values) {
     const servers = { workers: values.workers, gateways: 1, natsServer: values.natsServer, quiet: true };
     const dev = await startDev(context.clock, context.signal, { ...servers, profileFolder: undefined });
-    const session = new FailoverSession(context, values, dev);
-    try {
-      await session.prepare();
-    } catch (error) {
-      await session.close();
-      throw error;
-    }
-    return session;
+    return prepared(new FailoverSession(context, values, dev));
   },
 });
 
@@ -102,6 +95,7 @@ class FailoverSession implements Session {
       failures: [...posters.flatMap((poster) => poster.check()), ...(await this.#checkLogs(posters))],
       notes:
         storeBytes === 0 ? [] : [`nats-server had ${formatNumber(Math.round(storeBytes / 1e5) / 10)} MB to recover`],
+      stretches: [],
       details: [pictureOf(posters, faults.records)],
     };
   }

@@ -1,7 +1,7 @@
 /**
  * `belfry bench fanout`: what a delivery costs. One channel, many sockets, messages on a fixed schedule through the
- * whole path (HTTP, webapp, worker with its durable append, NATS, gateway); then a bare uWebSockets.js process that
- * sends the same bytes to the same clients at the same rate in the same batches. The figure is their ratio.
+ * whole path (HTTP, webapp, worker with its durable append, NATS, gateway); then each peer (peer.ts) sends the same bytes
+ * to as many clients at the same rate. The figure is their ratio.
  *
  * F1  Cost is CPU time from the first post's due time until the last socket has the last message, by role. `fan-out
  *     path` leaves out the webapp, which takes the posts in; `all servers` counts every process.
@@ -10,19 +10,29 @@
 import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
 import { limits } from '../platform/limits.ts';
 import { joinAll, makeChannels, makeUsers, type BenchChannel } from './bench-workspace.ts';
-import { totalCpu, type CpuByRole } from './cpu-meter.ts';
 import { checkDelivery, settle, type Delivered } from './fanout-checks.ts';
 import { startDev, type DevInstance } from './dev-instance.ts';
 import type { FanoutPoster } from './fanout-poster.ts';
 import type { FanoutSockets } from './fanout-sockets.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
-import { UwsSide } from './peers/uws-side.ts';
-import { disturbanceNotes, measureStretch, type Stretch } from './profiled-cpu.ts';
-import { defineScenario, type Measurement, type RunContext, type RunResult, type Session } from './scenario.ts';
+import type { PeerSide } from './peer.ts';
+import { peersDescription, peersNamed, peersSchema } from './peers/peers.ts';
+import { totalCpu, type CpuByRole } from './process-meter.ts';
+import {
+  defineScenario,
+  prepared,
+  type Measurement,
+  type RunContext,
+  type RunResult,
+  type Session,
+} from './scenario.ts';
 import { serverOptions } from './server-options.ts';
+import { measureStretch, type Stretch } from './stretch.ts';
+import { recordOf } from './stretch-record.ts';
 
-const ratioGoal = 0.8;
+/** Of belfry's deliveries per CPU-second to the peer's. */
+const ratioGoals: Readonly<Record<string, number>> = { uws: 0.8 };
 const warmUpSeconds = 2;
 const posterConnections = 64;
 
@@ -41,8 +51,9 @@ const options = defineOptions({
   peerWindowMs: {
     value: 'ms',
     schema: integerSchema(1, 1_000).default(limits.batchWindowMs),
-    description: 'how long the bare uWS process gathers messages for one turn',
+    description: 'how long a peer that gathers messages for one turn gathers them',
   },
+  peer: { value: 'names', schema: peersSchema, description: peersDescription },
   ...serverOptions,
 });
 
@@ -50,18 +61,11 @@ type Options = OptionValues<typeof options>;
 
 export const fanoutScenario = defineScenario({
   name: 'fanout',
-  summary: 'fan-out of one channel: deliveries per server CPU-second, against a bare uWebSockets.js process',
+  summary: 'fan-out of one channel: deliveries per server CPU-second, against its peers',
   options,
   async open(context, values) {
     const dev = await startDev(context.clock, context.signal, { ...values, profileFolder: context.profileFolder });
-    const session = new FanoutSession(context, values, dev);
-    try {
-      await session.prepare();
-    } catch (error) {
-      await session.close();
-      throw error;
-    }
-    return session;
+    return prepared(new FanoutSession(context, values, dev));
   },
 });
 
@@ -71,7 +75,7 @@ class FanoutSession implements Session {
   readonly #instance: DevInstance;
   readonly #sockets: LoadGroup<FanoutSockets>;
   readonly #poster: LoadGroup<FanoutPoster>;
-  readonly #peer: UwsSide;
+  readonly #peers: PeerSide[] = [];
   #channel: BenchChannel = { id: '', token: '' };
   #posted = 0;
 
@@ -81,7 +85,6 @@ class FanoutSession implements Session {
     this.#instance = instance;
     this.#sockets = new LoadGroup<FanoutSockets>('./fanout-sockets', values.loadProcs, context);
     this.#poster = new LoadGroup<FanoutPoster>('./fanout-poster', 1, context);
-    this.#peer = new UwsSide(context, values);
   }
 
   async prepare(): Promise<void> {
@@ -101,69 +104,84 @@ class FanoutSession implements Session {
     if (failures.length > 0) throw new Error(`fanout: FAILED while warming up: ${failures[0] ?? ''}`);
     const frame = (await this.#sockets.callAll('sampleFrame', null)).find((sample) => sample !== null);
     if (frame === undefined || frame === null) throw new Error('fanout: no message arrived while warming up');
-    await this.#peer.prepare(frame, channel.id);
+    await this.#openPeers(frame);
   }
 
   async run(): Promise<RunResult> {
     const { seconds } = this.#context;
-    const belfry = await measureStretch(this.#context, this.#instance.processes(), () => this.#deliver(seconds));
-    const peer = await this.#peer.run(seconds);
-    const mine = figuresOf(belfry, ingressRoles);
-    const theirs = figuresOf(peer, []);
+    const side = {
+      subject: 'belfry',
+      processes: this.#instance.processes(),
+      load: [this.#sockets, this.#poster],
+      progress: this.#sockets.progress('deliveries', 'deliveries'),
+    };
+    const belfry = await measureStretch(this.#context, side, () => this.#deliver(seconds));
+    const peers: Stretch<Delivered>[] = [];
+    for (const peer of this.#peers) peers.push(await peer.run(seconds));
+    const all = [belfry, ...peers];
     return {
-      measurements: [...measure('belfry', belfry, mine), ...measure('uws', peer, theirs), ...ratios(mine, theirs)],
-      failures: [...failuresOf('belfry', belfry), ...failuresOf('uws', peer)],
-      notes: [
-        ...this.#sockets.notes(),
-        ...this.#peer.notes(),
-        windowNote(this.#options),
-        ...disturbanceNotes([belfry, peer]),
-      ],
+      measurements: [...all.flatMap(measure), ...peers.flatMap((peer) => ratios(belfry, peer))],
+      failures: all.flatMap(({ subject, result }) => result.failures.map((failure) => `${subject}: ${failure}`)),
+      notes: [windowNote, ...this.#peers.flatMap((peer) => peer.notes())],
+      stretches: all.map((one) => recordOf(one, { 'post due to delivered': latencyOf(one).encode() })),
       details: belfry.details,
     };
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#sockets.stop(), this.#poster.stop(), this.#peer.close()]);
+    const peers = this.#peers.map((peer) => peer.close());
+    await Promise.all([this.#sockets.stop(), this.#poster.stop(), ...peers]);
     await this.#instance.stop();
   }
 
+  async #openPeers(frame: string): Promise<void> {
+    const { peerWindowMs: windowMs, peer: names, ...load } = this.#options;
+    const work = { ...load, windowMs, frame, channel: this.#channel.id };
+    for (const peer of peersNamed(names)) {
+      this.#context.progress.show(`starting ${peer.name}`);
+      this.#peers.push(await peer.open(this.#context, work));
+    }
+  }
+
   /** Posts for so long and waits until every socket has everything. */
-  #deliver(seconds: number): Promise<Delivered> {
+  async #deliver(seconds: number): Promise<Delivered> {
     const { rate, bytes } = this.#options;
     const count = rate * seconds;
     const firstId = this.#posted;
     this.#posted += count;
     const target = { api: this.#instance.dev.api, token: this.#channel.token, channel: this.#channel.id };
-    return this.#sockets.watch('deliveries', 'deliveries', async () => {
-      const load = { ...target, connections: posterConnections, bytes, rate, count, firstId };
-      const [posted] = await this.#poster.callAll('post', load);
-      const failures = [...(posted?.failures ?? [])];
-      if (posted?.acknowledged !== count) failures.push(`${posted?.acknowledged ?? 0} of ${count} posts acknowledged`);
-      failures.push(...(await settle(this.#context, this.#sockets, posted?.highestSeq ?? 0, this.#options.sockets)));
-      const reports = await this.#sockets.callAll('report', null);
-      return { reports, failures: [...failures, ...checkDelivery(reports, this.#options.sockets, firstId, count)] };
-    });
+    const load = { ...target, connections: posterConnections, bytes, rate, count, firstId };
+    const [posted] = await this.#poster.callAll('post', load);
+    const failures = [...(posted?.failures ?? [])];
+    if (posted?.acknowledged !== count) failures.push(`${posted?.acknowledged ?? 0} of ${count} posts acknowledged`);
+    failures.push(...(await settle(this.#context, this.#sockets, posted?.highestSeq ?? 0, this.#options.sockets)));
+    const reports = await this.#sockets.callAll('report', null);
+    return { reports, failures: [...failures, ...checkDelivery(reports, this.#options.sockets, firstId, count)] };
   }
 }
 
+/** Take the posts in, which is no part of the fan-out path (F1). */
 const ingressRoles = ['webapp', 'supervisor'];
 
 type Figures = { readonly deliveries: number; readonly pathCpu: number; readonly allCpu: number };
 
-function figuresOf(stretch: Stretch<Delivered>, ingress: readonly string[]): Figures {
-  const deliveries = stretch.result.reports.reduce((sum, report) => sum + report.deliveries, 0);
-  const path = [...stretch.cpu.keys()].filter((role) => !ingress.includes(role));
-  return { deliveries, pathCpu: totalCpu(stretch.cpu, path), allCpu: totalCpu(stretch.cpu) };
+function figuresOf({ result, cpu }: Stretch<Delivered>): Figures {
+  const deliveries = result.reports.reduce((sum, report) => sum + report.deliveries, 0);
+  const path = [...cpu.keys()].filter((role) => !ingressRoles.includes(role));
+  return { deliveries, pathCpu: totalCpu(cpu, path), allCpu: totalCpu(cpu) };
 }
 
-function measure(subject: string, stretch: Stretch<Delivered>, figures: Figures): Measurement[] {
-  const { deliveries, pathCpu, allCpu } = figures;
-  const { reports } = stretch.result;
-  const reads = reports.reduce((sum, report) => sum + report.reads, 0);
-  const { p50Ms, p99Ms } = LatencyHistogram.merged(reports.map((report) => report.latency)).percentiles();
+function latencyOf({ result }: Stretch<Delivered>): LatencyHistogram {
+  return LatencyHistogram.merged(result.reports.map((report) => report.latency));
+}
+
+function measure(stretch: Stretch<Delivered>): Measurement[] {
+  const { subject, seconds, cpu } = stretch;
+  const { deliveries, pathCpu, allCpu } = figuresOf(stretch);
+  const reads = stretch.result.reports.reduce((sum, report) => sum + report.reads, 0);
+  const { p50Ms, p99Ms } = latencyOf(stretch).percentiles();
   const perSecond: Measurement[] = [
-    { subject, name: 'deliveries', unit: '/s', value: deliveries / stretch.seconds },
+    { subject, name: 'deliveries', unit: '/s', value: deliveries / seconds },
     { subject, name: 'deliveries per CPU-second, fan-out path', unit: '', value: deliveries / pathCpu },
   ];
   if (allCpu !== pathCpu) {
@@ -172,7 +190,7 @@ function measure(subject: string, stretch: Stretch<Delivered>, figures: Figures)
   return [
     ...perSecond,
     { subject, name: 'messages per read of a socket', unit: '', value: deliveries / reads },
-    ...cpuRows(subject, stretch.cpu, stretch.seconds),
+    ...cpuRows(subject, cpu, seconds),
     { subject, name: 'latency p50', unit: 'ms', value: p50Ms },
     { subject, name: 'latency p99', unit: 'ms', value: p99Ms },
   ];
@@ -182,26 +200,19 @@ function cpuRows(subject: string, cpu: CpuByRole, seconds: number): Measurement[
   return [...cpu].map(([role, used]) => ({ subject, name: `CPU of ${role}`, unit: 'cores', value: used / seconds }));
 }
 
-function ratios(mine: Figures, theirs: Figures): Measurement[] {
+function ratios(belfry: Stretch<Delivered>, peer: Stretch<Delivered>): Measurement[] {
+  const mine = figuresOf(belfry);
+  const theirs = figuresOf(peer);
   const base = theirs.deliveries / theirs.allCpu;
-  const ratio = (cpu: number) => mine.deliveries / cpu / base;
-  const subject = 'ratio';
-  return [
-    {
-      subject,
-      name: 'belfry : uws, fan-out path',
-      unit: 'x',
-      value: ratio(mine.pathCpu),
-      goal: { atLeast: ratioGoal },
-    },
-    { subject, name: 'belfry : uws, all servers', unit: 'x', value: ratio(mine.allCpu) },
-  ];
+  const goal = ratioGoals[peer.subject];
+  const ratio = (what: string, cpu: number): Measurement => ({
+    subject: 'ratio',
+    name: `belfry : ${peer.subject}, ${what}`,
+    unit: 'x',
+    value: mine.deliveries / cpu / base,
+  });
+  const path = ratio('fan-out path', mine.pathCpu);
+  return [goal === undefined ? path : { ...path, goal: { atLeast: goal } }, ratio('all servers', mine.allCpu)];
 }
 
-function failuresOf(subject: string, { result, failures }: Stretch<Delivered>): string[] {
-  return [...failures, ...result.failures].map((failure) => `${subject}: ${failure}`);
-}
-
-function windowNote({ peerWindowMs }: Options): string {
-  return `uws publishes what became due every ${peerWindowMs} ms in one turn; belfry's batches wait at most ${limits.batchWindowMs} ms`;
-}
+const windowNote = `belfry's batches wait at most ${limits.batchWindowMs} ms`;

@@ -7,11 +7,13 @@
  *
  * J1  A child ends with its parent (its channel closes), and with stop().
  * J2  A call settles: with the child's answer, or rejected when the child fails, ends or the run is interrupted.
+ * J3  Every child answers the calls of `ownCalls` besides its contract's.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ClientUse } from './self-meter.ts';
 
 /** A call's name, what it takes and what it answers. */
 export type LoadContract = { readonly [method: string]: { readonly params: unknown; readonly result: unknown } };
@@ -19,6 +21,9 @@ export type LoadRequest = { readonly id: number; readonly method: string; readon
 export type LoadAnswer =
   | { readonly id: number; readonly ok: true; readonly result: unknown }
   | { readonly id: number; readonly ok: false; readonly error: string };
+
+/** Answered by load-server.ts for every load (J3); no contract has names like these. */
+export const ownCalls = { beginWatch: '@beginWatch', endWatch: '@endWatch' } as const;
 
 type Waiter = { resolve(value: unknown): void; reject(error: Error): void };
 
@@ -53,6 +58,26 @@ export class LoadProcess<Contract extends LoadContract> {
     method: Method,
     params: Contract[Method]['params'],
   ): Promise<Contract[Method]['result']> {
+    return this.#request(method, params);
+  }
+
+  /** From here on the process watches its own CPU and lag (J3). */
+  async beginWatch(): Promise<void> {
+    await this.#request(ownCalls.beginWatch, null);
+  }
+
+  async endWatch(): Promise<ClientUse> {
+    return (await this.#request(ownCalls.endWatch, null)) as ClientUse;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await ended;
+  }
+
+  #request(method: string, params: unknown): Promise<unknown> {
     this.#calls += 1;
     const id = this.#calls;
     return new Promise((resolve, reject) => {
@@ -61,13 +86,6 @@ export class LoadProcess<Contract extends LoadContract> {
         if (error !== null) this.#fail(id, error);
       });
     });
-  }
-
-  async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = once(this.#child, 'exit');
-    this.#child.kill('SIGKILL');
-    await ended;
   }
 
   #settle(answer: LoadAnswer): void {

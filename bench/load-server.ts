@@ -1,5 +1,7 @@
 /** The child's end of load-process.ts: answers the parent's calls and ends with it. */
-import type { LoadAnswer, LoadContract, LoadRequest } from './load-process.ts';
+import { systemClock } from '../platform/clock.ts';
+import { ownCalls, type LoadAnswer, type LoadContract, type LoadRequest } from './load-process.ts';
+import { SelfMeter } from './self-meter.ts';
 
 export type LoadHandlers<Contract extends LoadContract> = {
   readonly [Method in keyof Contract]: (
@@ -9,11 +11,20 @@ export type LoadHandlers<Contract extends LoadContract> = {
 
 /** Serves until the parent is gone. Call it once, last in the file. */
 export function serveLoad<Contract extends LoadContract>(handlers: LoadHandlers<Contract>): void {
-  const byName: LoadHandlers<LoadContract> = handlers as unknown as LoadHandlers<LoadContract>;
+  const byName = { ...(handlers as unknown as LoadHandlers<LoadContract>), ...ownHandlers() };
   // Ctrl-C reaches the whole group of the terminal; the parent decides when load ends.
   process.on('SIGINT', () => undefined);
   process.on('disconnect', () => process.exit(0));
   process.on('message', (message) => void answer(byName, message as LoadRequest));
+}
+
+function ownHandlers(): LoadHandlers<LoadContract> {
+  const meter = new SelfMeter(systemClock);
+  const begin = () => {
+    meter.begin();
+    return null;
+  };
+  return { [ownCalls.beginWatch]: begin, [ownCalls.endWatch]: () => meter.end() };
 }
 
 async function answer(handlers: LoadHandlers<LoadContract>, { id, method, params }: LoadRequest): Promise<void> {

@@ -3,7 +3,7 @@
  * beside somebody else's compiler are not figures.
  */
 import { readFileSync } from 'node:fs';
-import { cpuSecondsOf, processTree, ticksPerSecond } from './process-cpu.ts';
+import { cpuSecondsOf, processTree, ticksPerSecond } from './process-stat.ts';
 
 /** Fields of /proc/stat's first line behind `cpu`: user, nice, system, idle, iowait, irq, softirq, steal. */
 const idleFields = new Set([3, 4]);

@@ -5,8 +5,6 @@
  * processes, nats-server included, divided by the acknowledged posts. Nobody listens: fan-out is another scenario's.
  */
 import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
-import type { CpuByRole } from './cpu-meter.ts';
-import { totalCpu } from './cpu-meter.ts';
 import { makeChannels, makeUsers, readHistory, type BenchChannel } from './bench-workspace.ts';
 import type { PostsReport } from './closed-loop-poster.ts';
 import { startDev, type DevInstance } from './dev-instance.ts';
@@ -14,9 +12,18 @@ import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
 import { parseText } from './message-text.ts';
 import type { PostsLoad } from './posts-load.ts';
-import { disturbanceNotes, measureStretch } from './profiled-cpu.ts';
-import { defineScenario, type Measurement, type RunContext, type RunResult, type Session } from './scenario.ts';
+import { totalCpu } from './process-meter.ts';
+import {
+  defineScenario,
+  prepared,
+  type Measurement,
+  type RunContext,
+  type RunResult,
+  type Session,
+} from './scenario.ts';
 import { serverOptions } from './server-options.ts';
+import { measureStretch, type Stretch } from './stretch.ts';
+import { recordOf } from './stretch-record.ts';
 
 const cpuPerPostGoalUs = 130;
 const warmUpSeconds = 2;
@@ -48,14 +55,7 @@ export const postsScenario = defineScenario({
   options,
   async open(context, values) {
     const dev = await startDev(context.clock, context.signal, { ...values, profileFolder: context.profileFolder });
-    const session = new PostsSession(context, values, dev);
-    try {
-      await session.prepare();
-    } catch (error) {
-      await session.close();
-      throw error;
-    }
-    return session;
+    return prepared(new PostsSession(context, values, dev));
   },
 });
 
@@ -95,18 +95,18 @@ class PostsSession implements Session {
 
   async run(): Promise<RunResult> {
     const { seconds } = this.#context;
-    const stretch = await measureStretch(this.#context, this.#instance.processes(), () =>
-      this.#load.watch('posted', 'posts', () => this.#load.callAll('post', { seconds })),
-    );
-    const posts = stretch.result.reduce((sum, report) => sum + report.posts, 0);
+    const side = {
+      subject: 'belfry',
+      processes: this.#instance.processes(),
+      load: [this.#load],
+      progress: this.#load.progress('posted', 'posts'),
+    };
+    const stretch = await measureStretch(this.#context, side, () => this.#load.callAll('post', { seconds }));
     return {
-      measurements: measure(stretch.result, posts, stretch.seconds, stretch.cpu),
-      failures: [
-        ...stretch.failures,
-        ...stretch.result.flatMap((report) => report.failures),
-        ...(await this.#checkLogs()),
-      ],
-      notes: [...this.#load.notes(), ...disturbanceNotes([stretch])],
+      measurements: measure(stretch),
+      failures: [...stretch.result.flatMap((report) => report.failures), ...(await this.#checkLogs())],
+      notes: [],
+      stretches: [recordOf(stretch, { 'sent to acknowledged': latencyOf(stretch).encode() })],
       details: stretch.details,
     };
   }
@@ -134,9 +134,14 @@ class PostsSession implements Session {
   }
 }
 
-function measure(reports: readonly PostsReport[], posts: number, seconds: number, cpu: CpuByRole): Measurement[] {
-  const { p50Ms, p99Ms } = LatencyHistogram.merged(reports.map((report) => report.latency)).percentiles();
-  const subject = 'belfry';
+function latencyOf({ result }: Stretch<readonly PostsReport[]>): LatencyHistogram {
+  return LatencyHistogram.merged(result.map((report) => report.latency));
+}
+
+function measure(stretch: Stretch<readonly PostsReport[]>): Measurement[] {
+  const { cpu, seconds, subject } = stretch;
+  const posts = stretch.result.reduce((sum, report) => sum + report.posts, 0);
+  const { p50Ms, p99Ms } = latencyOf(stretch).percentiles();
   const perPostUs = (roles?: readonly string[]) => (totalCpu(cpu, roles) * 1e6) / posts;
   const byRole = [...cpu.keys()].toSorted().map((role) => ({
     subject,

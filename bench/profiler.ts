@@ -9,9 +9,9 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
-import type { RoleProcess } from './cpu-meter.ts';
+import type { RoleProcess } from './process-meter.ts';
 import { loadFile } from './load-process.ts';
-import { cpuSecondsOf } from './process-cpu.ts';
+import { cpuSecondsOf } from './process-stat.ts';
 
 /** Roles that run Node and are worth a look. */
 const profiledRoles = ['webapp', 'worker', 'gateway'];

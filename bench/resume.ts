@@ -17,14 +17,22 @@ import { limits } from '../platform/limits.ts';
 import { callAll, callApi } from './api-client.ts';
 import { makeUsers, type BenchUser } from './bench-workspace.ts';
 import { startDev, type DevInstance } from './dev-instance.ts';
-import type { CpuByRole } from './cpu-meter.ts';
+import type { CpuByRole } from './process-meter.ts';
 import type { FanoutPoster } from './fanout-poster.ts';
 import { LatencyHistogram, type Percentiles } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
-import { disturbanceNotes, measureStretch } from './profiled-cpu.ts';
 import type { ResumeSockets, ReturnReport } from './resume-sockets.ts';
-import { defineScenario, type Measurement, type RunContext, type RunResult, type Session } from './scenario.ts';
+import {
+  defineScenario,
+  prepared,
+  type Measurement,
+  type RunContext,
+  type RunResult,
+  type Session,
+} from './scenario.ts';
 import { serverOptions } from './server-options.ts';
+import { measureStretch, type Side } from './stretch.ts';
+import { recordOf, type StretchRecord } from './stretch-record.ts';
 
 const options = defineOptions({
   gap: { value: 'n', schema: integerSchema(1, 10_000).default(10_000), description: 'events of the one long gap' },
@@ -54,18 +62,15 @@ export const resumeScenario = defineScenario({
   options,
   async open(context, values) {
     const dev = await startDev(context.clock, context.signal, { ...values, profileFolder: context.profileFolder });
-    const session = new ResumeSession(context, values, dev);
-    try {
-      await session.prepare();
-    } catch (error) {
-      await session.close();
-      throw error;
-    }
-    return session;
+    return prepared(new ResumeSession(context, values, dev));
   },
 });
 
-type Part = { readonly measurements: readonly Measurement[]; readonly failures: readonly string[] };
+type Part = {
+  readonly measurements: readonly Measurement[];
+  readonly failures: readonly string[];
+  readonly stretches: readonly StretchRecord[];
+};
 
 class ResumeSession implements Session {
   readonly #context: RunContext;
@@ -123,7 +128,8 @@ class ResumeSession implements Session {
     return {
       measurements: parts.flatMap(({ measurements }) => measurements),
       failures: parts.flatMap(({ failures }) => failures),
-      notes: [this.#shape(), ...this.#storm.notes(), ...storm.notes],
+      notes: [this.#shape()],
+      stretches: parts.flatMap(({ stretches }) => stretches),
       details: storm.details,
     };
   }
@@ -141,7 +147,7 @@ class ResumeSession implements Session {
     await this.#untilForgotten();
     // One profile a process: the storm's.
     const unprofiled = { ...this.#context, profileFolder: undefined };
-    const stretch = await measureStretch(unprofiled, this.#instance.processes(), () => this.#return(token));
+    const stretch = await measureStretch(unprofiled, this.#side('gap', this.#single), () => this.#return(token));
     const report = stretch.result;
     const events = report.events === gap ? [] : [`gap: ${report.events} of ${gap} events came`];
     return {
@@ -150,6 +156,7 @@ class ResumeSession implements Session {
         ...cpuRows('gap', stretch.cpu),
       ],
       failures: [...report.failures.map((failure) => `gap: ${failure}`), ...events],
+      stretches: [recordOf(stretch, { 'URL to caught up': report.done })],
     };
   }
 
@@ -167,6 +174,7 @@ class ResumeSession implements Session {
         ms('wide', `${name}, warm`, warm.wallDoneMs, goals.wideMs),
       ],
       failures: [...cold.failures, ...warm.failures].map((failure) => `wide: ${failure}`),
+      stretches: [],
     };
   }
 
@@ -176,14 +184,9 @@ class ResumeSession implements Session {
     await this.#storm.callAll('leave', null);
     const tails = await this.#fillGaps();
     await this.#untilForgotten();
-    const stretch = await measureStretch(this.#context, this.#instance.processes(), () => this.#returnAll());
+    const stretch = await measureStretch(this.#context, this.#side('storm', this.#storm), () => this.#returnAll());
     const { reports, posts } = stretch.result;
-    const failures = [
-      ...calm.failures,
-      ...posts.failures,
-      ...stretch.failures,
-      ...reports.flatMap((one) => one.failures),
-    ];
+    const failures = [...calm.failures, ...posts.failures, ...reports.flatMap((one) => one.failures)];
     const wrong = await this.#storm.callAll('check', { tails });
     const events = reports.reduce((sum, one) => sum + one.events, 0);
     if (events !== sessions * missed) failures.push(`${events} of ${sessions * missed} events came`);
@@ -194,16 +197,20 @@ class ResumeSession implements Session {
         ...cpuRows('storm', stretch.cpu),
       ],
       failures: [...failures, ...wrong.flat()].map((failure) => `storm: ${failure}`),
-      notes: disturbanceNotes([stretch]),
+      stretches: [recordOf(stretch, latenciesOf(reports))],
       details: stretch.details,
     };
   }
 
+  #side(subject: string, sessions: LoadGroup<ResumeSockets>): Side {
+    const load = [sessions, this.#poster];
+    const progress = sessions.progress('returned', 'sessions back');
+    return { subject, processes: this.#instance.processes(), load, progress };
+  }
+
   async #returnAll() {
     const { api } = this.#instance.dev;
-    const back = this.#storm.watch('returned', 'sessions', () =>
-      this.#storm.callEach('arrive', (at) => ({ api, tokens: this.#tokens(at) })),
-    );
+    const back = this.#storm.callEach('arrive', (at) => ({ api, tokens: this.#tokens(at) }));
     const posts = await this.#postUntil(back);
     return { reports: await back, posts };
   }
@@ -334,9 +341,17 @@ function ms(subject: string, name: string, value: number, atMost?: number): Meas
   return { subject, name, unit: 'ms', value, ...(atMost === undefined ? {} : { goal: { atMost } }) };
 }
 
+function latenciesOf(reports: readonly ReturnReport[]) {
+  return {
+    'URL to hello': LatencyHistogram.merged(reports.map((one) => one.hello)).encode(),
+    'URL to caught up': LatencyHistogram.merged(reports.map((one) => one.done)).encode(),
+  };
+}
+
 function stormMeasurements(reports: readonly ReturnReport[]): Measurement[] {
-  const hello = LatencyHistogram.merged(reports.map((one) => one.hello)).percentiles();
-  const done = LatencyHistogram.merged(reports.map((one) => one.done)).percentiles();
+  const latencies = latenciesOf(reports);
+  const hello = LatencyHistogram.decode(latencies['URL to hello']).percentiles();
+  const done = LatencyHistogram.decode(latencies['URL to caught up']).percentiles();
   return [
     ms('storm', 'all resumed', Math.max(...reports.map(({ wallMs }) => wallMs)), goals.stormMs),
     ms('storm', 'to hello, p50', hello.p50Ms),

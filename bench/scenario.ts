@@ -6,12 +6,19 @@
  * N2  A measurement names whose it is (`belfry`, a peer, `ratio`), what it is and its unit; the same one has the same
  *     names in every run, so that repeats can be put together.
  * N3  A run that lost, doubled or disordered a message says so in `failures`; its figures then do not count.
+ * N4  What took time is measured by measureStretch (stretch.ts), one Side each for belfry and every peer, and comes back
+ *     as `stretches` (recordOf). Notes and failures that follow from those (client-bound, disturbed, a process that ended)
+ *     are the harness's business, not the scenario's.
+ *
+ * A new scenario: `defineScenario({ name, summary, options, open })` in a file of its own, a line in cli.ts, its load in a
+ * file that calls serveLoad (load-server.ts) and is driven through a LoadGroup. fanout.ts is the one to copy.
  */
 import type { Command } from 'commander';
 import type { Clock } from '../platform/clock.ts';
 import { readOptions, type OptionTable, type OptionValues } from '../platform/config.ts';
 import type { Rng } from '../platform/rng.ts';
 import type { Progress } from './progress.ts';
+import type { StretchRecord } from './stretch-record.ts';
 import type { Align } from './table.ts';
 
 export type Goal = { readonly atLeast: number } | { readonly atMost: number };
@@ -32,6 +39,8 @@ export type RunResult = {
   readonly failures: readonly string[];
   /** What a reader must know to judge the figures: what was full, what was left out. */
   readonly notes: readonly string[];
+  /** What the figures were taken from (N4); in the same order in every run. */
+  readonly stretches: readonly StretchRecord[];
   /** Further tables, below the figures: profiles. */
   readonly details?: readonly Detail[];
 };
@@ -64,8 +73,14 @@ export type Scenario = {
   readonly name: string;
   readonly summary: string;
   readonly options: OptionTable;
-  /** Reads the scenario's own flags; what comes back opens it. @throws UsageError */
-  bind(command: Command): (context: RunContext) => Promise<Session>;
+  /** Reads the scenario's own flags. @throws UsageError */
+  bind(command: Command): BoundScenario;
+};
+
+export type BoundScenario = {
+  /** Every flag's value, for the result; no secrets among them. */
+  readonly options: Readonly<Record<string, unknown>>;
+  open(context: RunContext): Promise<Session>;
 };
 
 export function defineScenario<const Table extends OptionTable>(spec: {
@@ -81,7 +96,26 @@ export function defineScenario<const Table extends OptionTable>(spec: {
     options,
     bind(command) {
       const values = readOptions(command, options);
-      return (context) => open(context, values);
+      return { options: publicValues(options, values), open: (context) => open(context, values) };
     },
   };
+}
+
+/** What is opened and then prepared: closed again when that fails (N1). */
+export async function prepared<Opened extends { prepare(): Promise<void>; close(): Promise<void> }>(
+  opened: Opened,
+): Promise<Opened> {
+  try {
+    await opened.prepare();
+    return opened;
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+/** What of the options may stand in a result: no secrets, and nothing that was not given. */
+function publicValues(table: OptionTable, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const shown = Object.entries(values).filter(([key, value]) => table[key]?.secret !== true && value !== undefined);
+  return Object.fromEntries(shown);
 }

@@ -1,86 +1,73 @@
 /**
- * The ceiling: one bare uWebSockets.js process that publishes messages of the same bytes, at the same rate and with the
- * same batching, straight from its own timer. No log, no broker, no sessions, no checks.
- *
- * U1  Messages that became due within one window are published in one turn of the loop, as a gateway publishes a batch,
- *     so that uWebSockets.js puts them into one write per socket.
+ * `--peer uws`: the ceiling. One bare uWebSockets.js process (uws-server.ts) sends the same bytes to as many sockets, with
+ * no log, no broker, no sessions and no checks.
  */
-import { limits } from '../../platform/limits.ts';
-import { systemClock } from '../../platform/clock.ts';
-import { listenOn, loadUws, type TemplatedApp } from '../../transport/uws.ts';
-import { serveLoad } from '../load-server.ts';
-import { machineClock } from '../machine-clock.ts';
-import { makeText } from '../message-text.ts';
-import { Schedule } from '../schedule.ts';
+import { checkDelivery, settle, type Delivered } from '../fanout-checks.ts';
+import type { FanoutSockets } from '../fanout-sockets.ts';
+import { LoadGroup } from '../load-group.ts';
+import type { Peer, PeerSide, PeerWork } from '../peer.ts';
+import { prepared, type RunContext } from '../scenario.ts';
+import { measureStretch, type Stretch } from '../stretch.ts';
+import type { UwsServer } from './uws-server.ts';
 
-export type UwsPeer = {
-  readonly listen: { readonly params: null; readonly result: { readonly port: number } };
-  readonly publish: {
-    readonly params: {
-      /** A message frame of ours, whose seq is its last field: all but text and seq is kept. */
-      readonly frame: string;
-      readonly firstSeq: number;
-      readonly rate: number;
-      readonly count: number;
-      readonly bytes: number;
-      readonly windowMs: number;
-    };
-    readonly result: { readonly turns: number };
-  };
+const warmUpSeconds = 1;
+
+export const uwsPeer: Peer = {
+  name: 'uws',
+  summary: 'one bare uWebSockets.js process: the ceiling',
+  open: (context, work) => prepared(new UwsSide(context, work)),
 };
 
-const topic = 'channel';
-const loopback = '127.0.0.1';
-const machine = machineClock(systemClock);
+class UwsSide implements PeerSide {
+  readonly #context: RunContext;
+  readonly #work: PeerWork;
+  readonly #server: LoadGroup<UwsServer>;
+  readonly #sockets: LoadGroup<FanoutSockets>;
+  #nextSeq = 1;
 
-let app: TemplatedApp | undefined;
-
-serveLoad<UwsPeer>({
-  async listen() {
-    const uws = await loadUws();
-    app = uws.App().ws<null>('/*', {
-      // As the gateway sets them.
-      maxBackpressure: limits.socketBackpressureBytesMax,
-      closeOnBackpressureLimit: true,
-      idleTimeout: limits.socketIdleTimeoutMs / 1_000,
-      open(socket) {
-        socket.subscribe(topic);
-        socket.send('{"type":"hello"}');
-      },
-    });
-    return { port: (await listenOn(uws, app, loopback, 0)).port };
-  },
-  publish: ({ frame, firstSeq, rate, count, bytes, windowMs }) =>
-    new Promise((resolve) => {
-      const schedule = new Schedule(machine.nowUs(), rate, count);
-      const like = JSON.parse(frame) as Record<string, unknown>;
-      let turns = 0;
-      const timer = systemClock.setInterval(() => {
-        if (
-          publishDue(schedule, (index, dueUs) =>
-            frameLike(like, firstSeq + index, makeText(firstSeq + index, dueUs, bytes)),
-          )
-        )
-          turns += 1;
-        if (!schedule.done) return;
-        timer.cancel();
-        resolve({ turns });
-      }, windowMs);
-    }),
-});
-
-/** Everything that is due, in this turn; true if there was something. */
-function publishDue(schedule: Schedule, make: (index: number, dueUs: number) => string): boolean {
-  const nowUs = machine.nowUs();
-  let any = false;
-  for (let due = schedule.take(nowUs); due !== undefined; due = schedule.take(nowUs)) {
-    app?.publish(topic, make(due.index, due.dueUs));
-    any = true;
+  constructor(context: RunContext, work: PeerWork) {
+    this.#context = context;
+    this.#work = work;
+    this.#server = new LoadGroup<UwsServer>('./peers/uws-server', 1, context);
+    this.#sockets = new LoadGroup<FanoutSockets>('./fanout-sockets', work.loadProcs, context);
   }
-  return any;
-}
 
-function frameLike(like: Readonly<Record<string, unknown>>, seq: number, text: string): string {
-  const { seq: _, ...rest } = like;
-  return JSON.stringify({ ...rest, text, seq });
+  async prepare(): Promise<void> {
+    const { sockets, loadProcs, channel } = this.#work;
+    const [listening] = await this.#server.callAll('listen', null);
+    const url = `ws://127.0.0.1:${listening?.port ?? 0}/`;
+    const share = (at: number) => Math.floor(sockets / loadProcs) + (at < sockets % loadProcs ? 1 : 0);
+    await this.#sockets.callEach('connectTo', (at) => ({ url, channel, count: share(at) }));
+    await this.#deliver(warmUpSeconds);
+  }
+
+  run(seconds: number): Promise<Stretch<Delivered>> {
+    const side = {
+      subject: uwsPeer.name,
+      processes: this.#server.pids().map((pid) => ({ role: 'uws', pid })),
+      load: [this.#sockets],
+      progress: this.#sockets.progress('deliveries', 'deliveries'),
+    };
+    // Its profile would tell about uWebSockets.js, which is not ours to change.
+    return measureStretch({ ...this.#context, profileFolder: undefined }, side, () => this.#deliver(seconds));
+  }
+
+  notes(): string[] {
+    return [`uws publishes what became due every ${this.#work.windowMs} ms in one turn, and stores nothing`];
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#server.stop(), this.#sockets.stop()]);
+  }
+
+  async #deliver(seconds: number): Promise<Delivered> {
+    const { rate, bytes, windowMs, sockets, frame } = this.#work;
+    const count = rate * seconds;
+    const firstSeq = this.#nextSeq;
+    this.#nextSeq += count;
+    await this.#server.callAll('publish', { frame, firstSeq, rate, count, bytes, windowMs });
+    const failures = await settle(this.#context, this.#sockets, firstSeq + count - 1, sockets);
+    const reports = await this.#sockets.callAll('report', null);
+    return { reports, failures: [...failures, ...checkDelivery(reports, sockets, firstSeq, count)] };
+  }
 }

@@ -3,13 +3,20 @@ import { spawn } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { parseAnswer } from '../../../bench/http-client.ts';
 import { makeText, parseText } from '../../../bench/message-text.ts';
-import { cpuSecondsOf, parseStat, processTree } from '../../../bench/process-cpu.ts';
+import { cpuSecondsOf, parseResident, parseStat, processTree } from '../../../bench/process-stat.ts';
 import { summariseProfile } from '../../../bench/profile-report.ts';
 
 describe('parseStat', () => {
   it('reads parent and CPU time also behind a name with spaces and brackets', () => {
     const stat = '42 (a (b) c) S 7 42 42 0 -1 4194560 1 0 0 0 150 50 0 0 20 0 1 0 100 1 1';
     expect(parseStat(stat)).toEqual({ parent: 7, cpuSeconds: 2 });
+  });
+});
+
+describe('parseResident', () => {
+  it('reads the memory that is in RAM, in bytes', () => {
+    expect(parseResident('Name:\tnode\nVmPeak:\t  900 kB\nVmRSS:\t    64 kB\nThreads:\t7\n')).toBe(65_536);
+    expect(parseResident('Name:\tnode\nState:\tZ (zombie)\n')).toBeUndefined();
   });
 });
 

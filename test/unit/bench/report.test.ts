@@ -1,8 +1,9 @@
 /** What the harness prints: figures put together from repeats, goals, and FAILED where messages were lost. */
 import { describe, expect, it } from 'vitest';
-import { jsonReport, textReport, type Report } from '../../../bench/report.ts';
+import { figuresOf, spreadOf } from '../../../bench/report/figures.ts';
+import { encodeResult, resultOf, type Result } from '../../../bench/report/result.ts';
+import { textReport } from '../../../bench/report/text-report.ts';
 import type { RunResult } from '../../../bench/scenario.ts';
-import { spreadOf, summarise } from '../../../bench/statistics.ts';
 import { formatNumber } from '../../../bench/table.ts';
 
 const machine = { cores: 2, memoryGib: 23, platform: 'linux x64', node: '20.0.0' };
@@ -27,15 +28,27 @@ describe('the report', () => {
 
   it('says in JSON what it says in text', () => {
     const failed = { ...run(5), failures: ['2 messages lost'] };
-    const json = JSON.parse(jsonReport(reportOf([failed]))) as Record<string, unknown>;
-    expect(json).toMatchObject({ failed: true, scenario: 'sample', summary: [{ median: 5, met: true }] });
+    const json = JSON.parse(encodeResult(reportOf([failed, run(7)]))) as Record<string, unknown>;
+    expect(json).toMatchObject({ failed: true, scenario: 'sample', failures: ['2 messages lost'] });
+    expect(json).toMatchObject({ figures: [{ values: [5, 7], median: 6, met: true }] });
+  });
+
+  it('fails when a server ended during a stretch, and says that the load was the limit', () => {
+    const stretch = {
+      ...quietStretch,
+      failures: ['a worker process (7) ended'],
+      clients: [{ cores: 0.9, lagP99Ms: 0 }],
+    };
+    const result = reportOf([{ ...run(5), stretches: [stretch] }]);
+    expect(result).toMatchObject({ failed: true, failures: ['belfry: a worker process (7) ended'] });
+    expect(result.notes).toEqual([expect.stringMatching(/^belfry: client-bound: a load process used 0.9/)]);
   });
 });
 
-describe('summarise', () => {
+describe('figuresOf', () => {
   it('keeps measurements of the same name but of another subject apart', () => {
     const measurements = ['belfry', 'uws'].map((subject) => ({ subject, name: 'deliveries', unit: '/s', value: 1 }));
-    expect(summarise([{ measurements, failures: [], notes: [] }])).toHaveLength(2);
+    expect(figuresOf([{ measurements }])).toHaveLength(2);
   });
 
   it('takes the middle of an even number of runs between the two in the middle', () => {
@@ -57,11 +70,16 @@ describe('formatNumber', () => {
   });
 });
 
+const quietStretch = {
+  ...{ subject: 'belfry', seconds: 5, latencies: [], rate: null, processes: [], clients: [] },
+  ...{ othersCores: 0, failures: [] },
+};
+
 function run(value: number): RunResult {
   const measurement = { subject: 'ratio', name: 'a : b', unit: 'x', value, goal: { atLeast: 4 } };
-  return { measurements: [measurement], failures: [], notes: [] };
+  return { measurements: [measurement], failures: [], notes: [], stretches: [] };
 }
 
-function reportOf(runs: readonly RunResult[]): Report {
-  return { scenario: 'sample', seconds: 5, machine, runs };
+function reportOf(runs: readonly RunResult[]): Result {
+  return resultOf({ scenario: 'sample', at: '2026-01-01T00:00:00.000Z', options: { seconds: 5 }, machine, runs });
 }

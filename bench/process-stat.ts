@@ -1,5 +1,6 @@
 /**
- * CPU time of processes as the operating system counts it, user and system, all threads; from /proc, so Linux only.
+ * CPU time (user and system, all threads) and memory of processes as the operating system counts them; from /proc, so
+ * Linux only.
  *
  * Times come in ticks of 10 ms: good for differences over a second or more, not for less.
  */
@@ -24,6 +25,21 @@ export function parseStat(text: string): ProcessStat {
 /** CPU seconds of one process so far; undefined when it is gone. */
 export function cpuSecondsOf(pid: number): number | undefined {
   return statOf(pid)?.cpuSeconds;
+}
+
+/** Bytes of memory of one process that are in RAM now; undefined when it is gone. */
+export function residentBytesOf(pid: number): number | undefined {
+  try {
+    return parseResident(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of /proc/PID/status. A process that is ending has no such line. */
+export function parseResident(text: string): number | undefined {
+  const kibibytes = /^VmRSS:\s*(\d+) kB$/m.exec(text)?.[1];
+  return kibibytes === undefined ? undefined : Number(kibibytes) * 1_024;
 }
 
 /** The process and all its descendants that live now. */

@@ -1,0 +1,60 @@
+/**
+ * The one model of what a command measured: everything that the table, the JSON file, the page and a comparison show is
+ * taken from here. It is plain data; the JSON file is this and nothing else.
+ *
+ * M1  Whatever was measured several times is a figure with all its values (figures.ts); where a figure comes from (latency
+ *     histograms, rates over time, processes) stands in the runs' stretches.
+ * M2  A failure in any run fails the whole. Notes and failures are told once, however many runs had them.
+ * M3  No secrets, and nothing that names the machine.
+ */
+import type { Machine } from '../machine.ts';
+import type { RunResult } from '../scenario.ts';
+import { notesOf } from '../stretch-record.ts';
+import { figuresOf, type Figure } from './figures.ts';
+
+/** Raised when a reader of older files would misunderstand newer ones. */
+export const resultFormat = 1;
+
+export type Result = {
+  readonly format: typeof resultFormat;
+  readonly scenario: string;
+  /** When it ended, in ISO 8601. */
+  readonly at: string;
+  /** The flags' values, defaults included (M3). */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly machine: Machine;
+  readonly failed: boolean;
+  readonly failures: readonly string[];
+  readonly notes: readonly string[];
+  readonly figures: readonly Figure[];
+  readonly runs: readonly RunResult[];
+};
+
+export type Measured = Pick<Result, 'scenario' | 'at' | 'options' | 'machine' | 'runs'>;
+
+export function resultOf(measured: Measured): Result {
+  const { runs } = measured;
+  const failures = unique(runs.flatMap((run) => [...run.failures, ...run.stretches.flatMap(stretchFailures)]));
+  const notes = unique(runs.flatMap((run) => [...run.notes, ...notesOf(run.stretches)]));
+  return {
+    format: resultFormat,
+    ...measured,
+    failed: failures.length > 0,
+    failures,
+    notes,
+    figures: figuresOf(runs),
+  };
+}
+
+/** The document's text. What is no number (a rate of nothing) becomes null. */
+export function encodeResult(result: Result): string {
+  return `${JSON.stringify(result, null, 1)}\n`;
+}
+
+function stretchFailures({ subject, failures }: RunResult['stretches'][number]): string[] {
+  return failures.map((failure) => `${subject}: ${failure}`);
+}
+
+function unique(lines: readonly string[]): string[] {
+  return [...new Set(lines)];
+}

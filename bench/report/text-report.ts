@@ -1,0 +1,72 @@
+/** The table for people: every figure with its spread and its goal, then what one must know to believe it. */
+import type { Detail, Goal } from '../scenario.ts';
+import { formatNumber, tableLines } from '../table.ts';
+import type { Figure } from './figures.ts';
+import type { Result } from './result.ts';
+
+export function textReport(result: Result): string {
+  const { runs, notes, failures } = result;
+  const lines = [
+    headline(result),
+    '',
+    ...(runs.length > 1 ? spreadTable(result) : singleTable(result)),
+    ...runs.flatMap((run) => run.details ?? []).flatMap(detailLines),
+    ...section(notes.map((note) => `note: ${note}`)),
+    ...section(failures.map((failure) => `FAILED: ${failure}`)),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** What was run, on what. */
+export function headline({
+  scenario,
+  options,
+  runs,
+  machine,
+}: Pick<Result, 'scenario' | 'options' | 'runs' | 'machine'>) {
+  const times = runs.length === 1 ? 'one run' : `${runs.length} runs`;
+  const { cores, memoryGib, node, platform } = machine;
+  return `${scenario}: ${times} of ${String(options['seconds'])} s; ${cores} cores, ${memoryGib} GiB, Node.js ${node}, ${platform}`;
+}
+
+export function goalText(goal: Goal): string {
+  return 'atLeast' in goal ? `>= ${formatNumber(goal.atLeast)}` : `<= ${formatNumber(goal.atMost)}`;
+}
+
+function spreadTable({ figures }: Result): string[] {
+  const rows = figures.map((figure) => [
+    figure.subject,
+    figure.name,
+    formatNumber(figure.median),
+    formatNumber(figure.min),
+    formatNumber(figure.max),
+    figure.unit,
+    goalCell(figure),
+  ]);
+  const heads = ['whose', 'what', 'median', 'min', 'max', 'unit', 'goal'];
+  return tableLines(heads, ['left', 'left', 'right', 'right', 'right', 'left', 'left'], rows);
+}
+
+function singleTable({ figures }: Result): string[] {
+  const rows = figures.map((figure) => [
+    figure.subject,
+    figure.name,
+    formatNumber(figure.median),
+    figure.unit,
+    goalCell(figure),
+  ]);
+  return tableLines(['whose', 'what', 'value', 'unit', 'goal'], ['left', 'left', 'right', 'left', 'left'], rows);
+}
+
+function detailLines({ title, heads, aligns, rows }: Detail): string[] {
+  return ['', title, ...tableLines(heads, aligns, rows)];
+}
+
+function goalCell({ goal, met }: Figure): string {
+  return goal === undefined ? '' : `${goalText(goal)}: ${met === true ? 'met' : 'missed'}`;
+}
+
+/** Set apart by an empty line, when there is anything. */
+function section(lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ['', ...lines];
+}

@@ -1,0 +1,49 @@
+/**
+ * What the result keeps of a measured stretch besides its figures: what the page draws, and what the harness judges
+ * (client-bound, disturbed). Plain data, so that it goes into JSON as it is.
+ */
+import { clientBoundNote } from './client-bound.ts';
+import { LatencyHistogram } from './histogram.ts';
+import type { ProcessUse } from './process-meter.ts';
+import type { RatePoint } from './rate-meter.ts';
+import type { ClientUse } from './self-meter.ts';
+import type { Stretch } from './stretch.ts';
+import { formatNumber } from './table.ts';
+
+export type StretchRecord = {
+  readonly subject: string;
+  readonly seconds: number;
+  /** Every latency that was counted, as an encoded HDR histogram of microseconds (histogram.ts). */
+  readonly latencies: readonly { readonly name: string; readonly histogram: string }[];
+  readonly rate: { readonly noun: string; readonly points: readonly RatePoint[] } | null;
+  /** The servers; empty where they are not on this machine. */
+  readonly processes: readonly ProcessUse[];
+  /** The load processes. */
+  readonly clients: readonly ClientUse[];
+  readonly othersCores: number;
+  readonly failures: readonly string[];
+};
+
+const noticeableCores = 0.1;
+
+/** `latencies`: encoded histograms by what they count from where to where. */
+export function recordOf(stretch: Stretch<unknown>, latencies: Readonly<Record<string, string>>): StretchRecord {
+  const { subject, seconds, processes, clients, othersCores, failures, rate = null } = stretch;
+  const named = Object.entries(latencies).map(([name, histogram]) => ({ name, histogram }));
+  return { subject, seconds, latencies: named, rate, processes, clients, othersCores, failures };
+}
+
+/** What a reader of the figures must know about how they came about. */
+export function notesOf(records: readonly StretchRecord[]): string[] {
+  const bound = records.map(({ subject, clients, latencies }) => {
+    const p99s = latencies.map(({ histogram }) => LatencyHistogram.decode(histogram).percentiles().p99Ms);
+    return clientBoundNote(subject, clients, p99s.length === 0 ? undefined : Math.max(...p99s));
+  });
+  return [...bound.filter((note) => note !== undefined), ...disturbanceNotes(records)];
+}
+
+/** Others took a noticeable part of the machine. */
+function disturbanceNotes(records: readonly StretchRecord[]): string[] {
+  const most = Math.max(0, ...records.map(({ othersCores }) => othersCores));
+  return most < noticeableCores ? [] : [`disturbed: other processes used ${formatNumber(most)} cores meanwhile`];
+}
