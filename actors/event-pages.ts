@@ -65,7 +65,7 @@ export class EventPages {
   }
 
   #hot(slot: Slot, [stream, after, upTo]: Entry): { events: EventsRead['events']; bytes: number } | undefined {
-    const tail = slot.find(stream)?.seq ?? -1;
+    const tail = slot.streams.seqOf(stream);
     if (tail < 0 || after >= tail) return undefined;
     const to = Math.min(upTo, tail, after + limits.resumeReadEventsMax);
     return this.#context.hotTails.sizedBetween(stream, after, to, limits.readAnswerBytesMax);
@@ -90,9 +90,9 @@ export class EventPages {
   }
 
   async #read(slot: Slot, [stream, after, upTo]: Entry): Promise<Read<EventsRead>> {
-    const entry = slot.entry(stream);
+    const entry = slot.streams.hold(stream);
     const failure = await this.#subscriptions.position(slot, entry);
-    slot.release(entry);
+    slot.streams.letGo(entry);
     if (failure !== undefined) return { ok: false, failure };
     if (upTo <= after) return { ok: true, value: NOTHING };
     const position = await this.#position(slot, stream, Math.min(upTo, after + limits.resumeReadEventsMax));

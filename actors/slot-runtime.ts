@@ -200,6 +200,12 @@ class SlotRuntime implements SlotHost {
     this.#context.outboxes.close();
   }
 
+  #streamCount(): number {
+    let count = 0;
+    for (const slot of this.#slots.values()) count += slot.streams.size;
+    return count;
+  }
+
   #mayAppend(): boolean {
     this.#beforeAppend();
     return this.#serving;
@@ -249,6 +255,7 @@ class SlotRuntime implements SlotHost {
   #registerMetrics(metrics: Metrics): void {
     const { hotTails, hotStates, activated } = this.#context;
     metrics.gaugeOf('belfry_actors', 'Actors in memory.', () => this.actorCount());
+    metrics.gaugeOf('belfry_streams', 'Streams that somebody listens to or works with.', () => this.#streamCount());
     metrics.gaugeOf('belfry_slots_owned', 'Slots that this worker owns.', () => this.#slots.size);
     metrics.gaugeOf('belfry_presence_users', 'Users whose presence is kept.', () => this.#presenceUsers);
     metrics.gaugeOf('belfry_commands_open', 'Commands that wait for their answer.', () => this.#openTickets);

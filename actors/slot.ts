@@ -1,11 +1,10 @@
 /**
- * One slot that this worker owns: its streams, each a light entry, with an actor only while something is asked of it;
+ * One slot that this worker owns: its streams (slot-streams.ts), each with an actor only while something is asked of it;
  * and its presence actors.
  *
  * Invariants:
- * S1  At most one actor per stream, and its entry is in the map as long as it lives.
+ * S1  At most one actor per stream, and its entry is awake as long as it lives.
  * S2  After `abandon`, or when `close` resolved, nothing of the slot is appended, fanned out or newly answered.
- * S3  An entry without an actor, a listener or a subscription being decided is dropped.
  */
 import { setMaxListeners } from 'node:events';
 import { retryable, unknownFate, type Failure } from '../protocol/errors.ts';
@@ -22,9 +21,11 @@ import { packHot, type HotStream } from './hot-slot.ts';
 import { isNobody } from './interest.ts';
 import type { Passivable, Passivation } from './passivation.ts';
 import type { PresenceSlot } from './presence-actor.ts';
+import type { RestingStream } from './resting-streams.ts';
+import { SlotStreams, type SlotEntry } from './slot-streams.ts';
 import { StreamReads } from './stream-reads.ts';
 import { refuse, type ActorMessage } from './turn-answers.ts';
-import type { StreamEntry, StreamHome, WorkerContext } from './worker-context.ts';
+import type { StreamHome, WorkerContext } from './worker-context.ts';
 
 export interface SlotOptions {
   readonly context: WorkerContext;
@@ -38,12 +39,8 @@ export interface SlotOptions {
   readonly makePresence: (slot: Slot) => PresenceSlot;
 }
 
-export interface SlotEntry extends StreamEntry {
-  actor: HostedActor | undefined;
-}
-
 /** An actor's cell as passivation sees it. */
-interface HostedActor extends Passivable {
+export interface HostedActor extends Passivable {
   readonly cell: ActorCell<ActorMessage, ChannelActor>;
 }
 
@@ -56,8 +53,8 @@ export class Slot implements TicketOwner {
   readonly grant: SlotGrant;
   readonly presence: PresenceSlot;
   readonly reads: StreamReads;
+  readonly streams: SlotStreams;
   readonly #options: SlotOptions;
-  readonly #entries = new Map<StreamId, SlotEntry>();
   readonly #tickets = new Set<Ticket>();
   readonly #ended = new AbortController();
   #fenced = false;
@@ -73,6 +70,7 @@ export class Slot implements TicketOwner {
     // Every read and activation of the slot listens while it lasts; they are bounded over the worker.
     setMaxListeners(0, this.#ended.signal);
     this.reads = new StreamReads(options.context, options.number, this.#ended.signal);
+    this.streams = new SlotStreams(options.context.interests);
     this.presence = options.makePresence(this);
   }
 
@@ -101,19 +99,6 @@ export class Slot implements TicketOwner {
     return true;
   }
 
-  find(stream: StreamId): SlotEntry | undefined {
-    return this.#entries.get(stream);
-  }
-
-  entry(stream: StreamId): SlotEntry {
-    const known = this.#entries.get(stream);
-    if (known !== undefined) return known;
-    const { nobody } = this.#options.context.interests;
-    const entry: SlotEntry = { stream, interest: nobody, seq: -1, admitting: undefined, actor: undefined };
-    this.#entries.set(stream, entry);
-    return entry;
-  }
-
   command(ticket: Ticket, stream: StreamId, command: StreamCommand): void {
     this.#tell(stream, { kind: 'command', command, ticket }, weightOf(command, ticket.bytes));
   }
@@ -128,12 +113,6 @@ export class Slot implements TicketOwner {
     return new Promise((resolve) => this.#tell(stream, { kind: 'look', done: resolve }, 0));
   }
 
-  /** After an entry lost a listener. */
-  release(entry: SlotEntry): void {
-    const unused = entry.actor === undefined && entry.admitting === undefined && isNobody(entry.interest);
-    if (unused) this.#entries.delete(entry.stream);
-  }
-
   /** A log of ours showed a higher epoch: another owner exists, or existed. */
   fence(epochSeen: number): void {
     this.#fenced = true;
@@ -145,9 +124,10 @@ export class Slot implements TicketOwner {
     const { interests, outboxes, hotStates } = this.#options.context;
     if (actor !== undefined) hotStates.hold(this.number, stream, actor);
     if (gateways.length === 0) return;
-    const entry = this.entry(stream);
+    const entry = this.streams.hold(stream);
     entry.seq = seq;
     for (const gateway of gateways) entry.interest = interests.with(entry.interest, outboxes.of(gateway));
+    this.streams.letGo(entry);
   }
 
   /**
@@ -156,14 +136,14 @@ export class Slot implements TicketOwner {
    */
   async close(budget: HotBudget | undefined): Promise<HotChunks> {
     this.#closing = true;
-    for (const { actor } of this.#entries.values()) actor?.cell.behaviour?.hurry();
+    for (const { actor } of this.streams.awake()) actor?.cell.behaviour?.hurry();
     if (this.#tickets.size > 0) {
       await new Promise<void>((resolve) => {
         this.#whenSettled = resolve;
       });
     }
     await Promise.all(
-      [...this.#entries.values()].flatMap(({ actor }) => (actor === undefined ? [] : [actor.cell.idle()])),
+      [...this.streams.awake()].flatMap(({ actor }) => (actor === undefined ? [] : [actor.cell.idle()])),
     );
     // Who is not sure of its slots says nothing about them.
     const hot = budget === undefined || !this.serving ? [] : packHot(this.#hotStreams(), budget);
@@ -173,17 +153,23 @@ export class Slot implements TicketOwner {
 
   /** Those with an actor first; encoded one by one as they are asked for. */
   *#hotStreams(): Generator<HotStream> {
-    const { hotStates } = this.#options.context;
+    const { hotStates, interests } = this.#options.context;
+    const left = hotStates.of(this.number);
     const told: SlotEntry[] = [];
-    for (const entry of this.#entries.values()) {
-      const actor = entry.actor?.cell.behaviour?.hot() ?? hotStates.of(this.number).get(entry.stream);
+    for (const entry of this.streams.awake()) {
+      const actor = entry.actor?.cell.behaviour?.hot() ?? left.get(entry.stream);
       if (actor !== undefined) yield hotStream(entry, actor);
       else if (entry.seq > 0 && !isNobody(entry.interest)) told.push(entry);
     }
-    // Nobody listens to these, and nobody asked for them here.
-    const rest = [...hotStates.of(this.number)].filter(([stream]) => !this.#entries.has(stream));
-    for (const [stream, actor] of rest) yield { stream, seq: -1, gateways: [], actor };
+    // What nobody has asked for here since it came.
+    for (const [stream, actor] of left) {
+      if (this.streams.isAwake(stream)) continue;
+      yield hotStream(this.streams.resting(stream) ?? { stream, seq: -1, interest: interests.nobody }, actor);
+    }
     for (const entry of told) yield hotStream(entry, undefined);
+    for (const stream of this.streams.allResting()) {
+      if (stream.seq > 0 && !left.has(stream.stream) && !isNobody(stream.interest)) yield hotStream(stream, undefined);
+    }
   }
 
   abandon(reason: string): void {
@@ -194,19 +180,19 @@ export class Slot implements TicketOwner {
     this.#isEnded = true;
     this.#ended.abort(SLOT_ENDED);
     this.presence.close();
-    for (const { actor } of this.#entries.values()) {
+    for (const { actor } of this.streams.awake()) {
       if (actor === undefined) continue;
       actor.cell.stop('slot moved');
       this.#options.passivation.forget(actor);
     }
-    this.#entries.clear();
+    this.streams.end();
     this.#options.context.hotStates.drop(this.number);
     for (const ticket of [...this.#tickets]) this.#options.context.answers.failure(ticket, failure);
   }
 
   #tell(stream: StreamId, message: ActorMessage, bytes: number): void {
     if (!this.serving) return refuse(this.#options, message, retryable('not serving'));
-    const entry = this.entry(stream);
+    const entry = this.streams.wake(stream);
     entry.actor ??= this.#host(entry);
     if (entry.actor.cell.tell(message, bytes)) return;
     this.#options.onOverflow();
@@ -264,12 +250,12 @@ export class Slot implements TicketOwner {
     if (actor === undefined || actor.cell.busy) return false;
     entry.actor = undefined;
     actor.cell.stop('passivated');
-    this.release(entry);
+    this.streams.restIfUnused(entry);
     return true;
   }
 }
 
-function hotStream({ stream, seq, interest }: SlotEntry, actor: Uint8Array | undefined): HotStream {
+function hotStream({ stream, seq, interest }: RestingStream, actor: Uint8Array | undefined): HotStream {
   return { stream, seq, gateways: interest.outboxes.filter((outbox) => !outbox.gone).map(({ ref }) => ref), actor };
 }
 

@@ -17,7 +17,8 @@ import { limits } from '../platform/limits.ts';
 import type { CursorChecks } from './cursor-checks.ts';
 import type { GatewayOutbox } from './gateway-outbox.ts';
 import { sayEvent, sayResync } from './publisher.ts';
-import type { Slot, SlotEntry } from './slot.ts';
+import type { Slot } from './slot.ts';
+import type { SlotEntry } from './slot-streams.ts';
 import type { PendingAdmission, WorkerContext } from './worker-context.ts';
 
 type Admit = Extract<SlotCommand, { kind: 'admit' }>;
@@ -51,12 +52,14 @@ export class Subscriptions {
     if (!this.#checks.hasRoomFor(command.entries.length)) return false;
     const outbox = this.#context.outboxes.of(command.gateway);
     for (const [stream, seq] of command.entries) {
-      const entry = slot.entry(stream);
+      const entry = slot.streams.hold(stream);
       entry.interest = this.#context.interests.with(entry.interest, outbox);
-      if (entry.seq === seq) continue;
+      const known = entry.seq;
+      slot.streams.letGo(entry);
+      if (known === seq) continue;
       const check = () => this.#check(slot, stream, outbox, seq);
       // What is known costs nothing; the rest waits its turn.
-      if (entry.seq >= 0) void check();
+      if (known >= 0) void check();
       else this.#checks.add(check);
     }
     return true;
@@ -64,15 +67,15 @@ export class Subscriptions {
 
   forget(slot: Slot, outbox: GatewayOutbox, streams: readonly StreamId[]): void {
     for (const stream of streams) {
-      const entry = slot.find(stream);
+      const entry = slot.streams.holdKnown(stream);
       if (entry === undefined) continue;
       entry.interest = this.#context.interests.without(entry.interest, outbox);
-      slot.release(entry);
+      slot.streams.letGo(entry);
     }
   }
 
   async #decide(slot: Slot, user: UserId, stream: StreamId): Promise<Decided> {
-    const entry = slot.entry(stream);
+    const entry = slot.streams.hold(stream);
     const pending: PendingAdmission = { user, revoked: false };
     entry.admitting = [...(entry.admitting ?? []), pending];
     const failure = await this.#refusal(slot, entry, user);
@@ -112,11 +115,11 @@ export class Subscriptions {
     const { stream } = entry;
     const others = entry.admitting?.filter((other) => other !== pending) ?? [];
     entry.admitting = others.length > 0 ? others : undefined;
-    if (failure === undefined && !pending.revoked) {
-      entry.interest = this.#context.interests.with(entry.interest, outbox);
-      return { user, stream, admitted: true, seq: entry.seq };
-    }
-    slot.release(entry);
+    const { seq } = entry;
+    const admitted = failure === undefined && !pending.revoked;
+    if (admitted) entry.interest = this.#context.interests.with(entry.interest, outbox);
+    slot.streams.letGo(entry);
+    if (admitted) return { user, stream, admitted, seq };
     if (failure === undefined) return { user, stream, admitted: false, error: 'not_in_channel', retryable: true };
     const error = failure.kind === 'rejected' ? failure.error : failure.reason;
     return { user, stream, admitted: false, error, retryable: failure.kind !== 'rejected' };
@@ -124,11 +127,12 @@ export class Subscriptions {
 
   /** Sends what the gateway misses after `cursor` (B2). Never rejects. */
   async #check(slot: Slot, stream: StreamId, outbox: GatewayOutbox, cursor: number): Promise<void> {
-    const entry = slot.find(stream);
-    if (entry === undefined || slot.ended || outbox.gone) return;
+    const entry = slot.ended || outbox.gone ? undefined : slot.streams.holdKnown(stream);
+    if (entry === undefined) return;
     const failure = await this.position(slot, entry);
-    if (slot.ended || outbox.gone) return;
+    if (slot.ended || outbox.gone) return slot.streams.letGo(entry);
     const isChecked = failure === undefined && (await this.#serve(slot, entry, outbox, cursor));
+    slot.streams.letGo(entry);
     if (isChecked || slot.ended || outbox.gone) return;
     // The gateway was told that its cursor is taken care of, and says it again in a minute only.
     this.#context.logger.debug('cursor_not_checked', { stream, slot: slot.number, failure });
