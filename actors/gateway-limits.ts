@@ -5,6 +5,7 @@ export interface GatewayLimits {
   readonly rtmFrameBytesMax: number;
   readonly resumeFrameBytesMax: number;
   readonly resumeCursorsMax: number;
+  readonly resumeUnheardMax: number;
   readonly resumeWaitMs: number;
   readonly resumeGapEventsMax: number;
   readonly resumeQueueEventsMax: number;

@@ -14,7 +14,7 @@ import { CLOSE } from '../protocol/close-codes.ts';
 import type { Admission, StreamResult } from '../protocol/commands.ts';
 import type { StreamId, TeamId, UserId } from '../protocol/ids.ts';
 import { adoptAcks } from './gateway-posts.ts';
-import { stopFollowing, startFollowing } from './gateway-resume.ts';
+import { startFollowingLate, stopFollowing } from './gateway-resume.ts';
 import { endSession, greet } from './gateway-session.ts';
 import { markDirty } from './gateway-slots.ts';
 import { slotFor, type Ask, type Stream, type Turn, type User } from './gateway-state.ts';
@@ -190,7 +190,7 @@ function addStream(turn: Turn, user: User, stream: Stream, from?: number): void 
   stream.userCount += 1;
   // A stream that is behind here holds events from before the user joined: they are not for its sessions (R5).
   const position = from === undefined ? stream.last : from - 1;
-  for (const session of user.sessions) startFollowing(turn, session, stream, position);
+  for (const session of user.sessions) startFollowingLate(turn, session, stream, position);
   adoptAcks(turn, user, stream);
 }
 

@@ -12,6 +12,7 @@
  * R4  The reply to `resume` follows the last stream's catching up.
  * R5  A cursor ahead of this gateway is either right, when the client was at a faster one, or beyond the log's end. The
  *     owner knows: the gateway reads the event at the cursor, and either waits until it has come that far or resyncs.
+ * R6  So may a whole channel be that the user has just joined: its cursor is kept until the join is heard of here.
  */
 import { errorFrame, FRAME_ERROR, jsonFrame, type ClientFrame } from '../protocol/client-frames.ts';
 import { CLOSE } from '../protocol/close-codes.ts';
@@ -34,11 +35,24 @@ export function resume(turn: Turn, session: Session, frame: ResumeFrame): void {
   phase.cursorCount += frame.cursors.length;
   if (phase.cursorCount > turn.state.limits.resumeCursorsMax) return endSession(turn, session, CLOSE.resumeExpected);
   for (const [stream, cursor] of frame.cursors) {
-    // A stream that the user may not see, or sees no more, is passed over in silence: nothing of it will come.
     if (phase.from.has(stream)) phase.from.set(stream, cursor);
+    else keepUnheard(turn, session, stream, cursor);
   }
   if (!frame.last) return;
   begin(turn, session, phase.from, frame.id);
+}
+
+/** R6. Of a stream that the user may not see, or sees no more, nothing will come: the cursor then says nothing. */
+function keepUnheard(turn: Turn, session: Session, stream: StreamId, cursor: number): void {
+  session.unheard ??= new Map();
+  if (session.unheard.size < turn.state.limits.resumeUnheardMax) session.unheard.set(stream, cursor);
+}
+
+/** The user is heard of as a member from `position` on: a session that has seen more goes on from there (R6). */
+export function startFollowingLate(turn: Turn, session: Session, stream: Stream, position: number): void {
+  const seen = session.unheard?.get(stream.id) ?? position;
+  session.unheard?.delete(stream.id);
+  startFollowing(turn, session, stream, Math.max(position, seen));
 }
 
 function begin(turn: Turn, session: Session, from: Map<StreamId, number>, replyTo: number | undefined): void {
@@ -52,7 +66,7 @@ function begin(turn: Turn, session: Session, from: Map<StreamId, number>, replyT
 }
 
 /** The session is to get every event of the stream after `position`. */
-export function startFollowing(turn: Turn, session: Session, stream: Stream, position: number): void {
+function startFollowing(turn: Turn, session: Session, stream: Stream, position: number): void {
   switch (session.phase.kind) {
     case 'setting-up':
       return;

@@ -40,6 +40,7 @@ export function openSession(turn: Turn, number: number, claims: SessionClaims): 
     posts: undefined,
     presence: undefined,
     waiters: undefined,
+    unheard: undefined,
   };
   state.sessions.set(number, session);
   state.unready.add(session);

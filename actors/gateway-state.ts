@@ -32,6 +32,8 @@ export interface Session {
   presence: PresenceInterest | undefined;
   /** What it is catching up on. */
   waiters: Map<Stream, Waiter> | undefined;
+  /** What its client has seen of channels that its user is not known to be in. */
+  unheard: Map<StreamId, number> | undefined;
 }
 
 export type SessionPhase =

@@ -29,6 +29,8 @@ export const apiLimits = {
   resumeFrameBytesMax: 256 * kib,
   /** Cursors over all resume frames of one session. Beyond: closed with 4100. */
   resumeCursorsMax: 20_000,
+  /** Cursors kept of channels that the user is not known to be in yet. Beyond: passed over. */
+  resumeUnheardMax: 256,
   /** Wait for the resume frame after hello. Beyond: closed with 4100. */
   resumeWaitMs: 10_000,
   /** Frames a session may have waiting for their answers. Beyond: an error frame `ratelimited`. */

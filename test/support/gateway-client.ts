@@ -97,7 +97,7 @@ export class CheckingClient {
       return;
     }
     const hello = new Map(Object.entries(frame['cursors'] as Record<string, number>)) as Map<StreamId, number>;
-    const cursors = [...this.#places].filter(([stream, place]) => hello.has(stream) && place !== 'any');
+    const cursors = [...this.#places].filter(([, place]) => place !== 'any');
     if (this.socket?.isOpen === true) {
       this.world.send(this.socket, { id: 0, type: 'resume', cursors: Object.fromEntries(cursors) });
     }

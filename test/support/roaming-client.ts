@@ -107,7 +107,8 @@ export class RoamingClient {
   }
 
   #event(stream: string, seq: number): void {
-    const place = this.#places.get(stream) ?? 0;
+    // A stream that hello did not name begins with its join.
+    const place = this.#places.get(stream) ?? seq - 1;
     if (seq !== place + 1) this.faults.push(`${stream}: ${seq} after ${place}`);
     this.#places.set(stream, seq);
   }
