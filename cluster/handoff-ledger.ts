@@ -22,9 +22,12 @@ interface Handoff {
 
 export class HandoffLedger {
   readonly #handoffs = new Map<number, Handoff>();
+  #observed: SlotTable | undefined;
 
-  /** Takes up new hand-offs and forgets those that ended. */
+  /** Takes up new hand-offs and forgets those that ended. Asked many times a second, mostly of the table seen last. */
   observe(table: SlotTable, nowMs: number): void {
+    if (table === this.#observed) return;
+    this.#observed = table;
     for (const [slot, { epoch }] of this.#handoffs) {
       const row = table.row(slot);
       if (row.state !== 'handoff' || row.epoch !== epoch) this.#handoffs.delete(slot);
@@ -36,6 +39,7 @@ export class HandoffLedger {
   }
 
   clear(): void {
+    this.#observed = undefined;
     this.#handoffs.clear();
   }
 

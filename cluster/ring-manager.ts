@@ -232,8 +232,8 @@ export class RingManager {
   /** Evicted owners that the table names no more, and epochs that it has reached. */
   #forgetOld(): void {
     const { table } = this.#options.follower;
-    const named = table.members();
-    for (const name of this.#evicted.keys()) if (!named.has(name)) this.#evicted.delete(name);
+    const named = this.#evicted.size > 0 ? table.members() : undefined;
+    for (const name of this.#evicted.keys()) if (named?.has(name) === false) this.#evicted.delete(name);
     for (const [slot, epoch] of this.#seenEpochs) if (table.row(slot).epoch > epoch) this.#seenEpochs.delete(slot);
   }
 
