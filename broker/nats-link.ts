@@ -6,13 +6,15 @@
  *     on a link that is not `connected`, so a lost message is lost for a known reason.
  * N2  A handler that throws would end the library's reader and leave a connection that hears nothing. `guarded` turns
  *     it into an uncaught exception instead, which the process does not survive.
- * N3  What one turn of the event loop publishes is handed to the library together, in order, and leaves as one write: the
- *     library alone writes after each of the turn's callbacks, and the system call was the dearest part of a post.
+ * N3  What one turn of the event loop publishes is handed to the library together, in order, and leaves as one write, under
+ *     load with what the next turns publish (send-pace.ts): the library alone writes after each of the turn's callbacks,
+ *     and the system call was the dearest part of a post.
  */
 import type { NatsConnection, PublishOptions, Subscription } from '@nats-io/transport-node';
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { ConnectionRef, LaneStatus } from './broker.ts';
+import { SendPace } from './send-pace.ts';
 
 /** What was waiting for an answer when the connection went away. */
 export class LinkLostError extends Error {
@@ -38,6 +40,7 @@ export class NatsLink {
   readonly connection: NatsConnection;
   readonly #listeners = new Set<(status: LaneStatus) => void>();
   readonly #clock: Clock;
+  readonly #pace = new SendPace();
   #status: LaneStatus = 'connected';
   #outgoing: Outgoing[] = [];
   #outgoingBytes = 0;
@@ -59,12 +62,12 @@ export class NatsLink {
     return this.#status;
   }
 
-  /** At the end of this turn of the loop, or at once when much has gathered (N3); dropped when not connected (N1). */
+  /** When its time comes (N3), or at once when much has gathered; dropped when not connected (N1). */
   publish(subject: string, data: Uint8Array, options: PublishOptions): void {
     if (!this.connected) return;
-    if (this.#outgoing.push({ subject, data, options }) === 1) this.#clock.defer(() => this.sendOutgoing());
+    if (this.#outgoing.push({ subject, data, options }) === 1) this.#sendSoon();
     this.#outgoingBytes += data.length;
-    if (this.#outgoingBytes >= limits.natsTurnBytesMax) this.sendOutgoing();
+    if (this.#outgoingBytes >= limits.sendBytesMax) this.sendOutgoing();
   }
 
   /** No more messages from the server for this subscription; those that are on their way are still handed over. */
@@ -80,6 +83,12 @@ export class NatsLink {
     this.#outgoingBytes = 0;
     if (!this.connected) return;
     for (const { subject, data, options } of outgoing) this.connection.publish(subject, data, options);
+  }
+
+  #sendSoon(): void {
+    const waitMs = this.#pace.take(this.#clock.monotonicMs());
+    if (waitMs === 0) this.#clock.defer(() => this.sendOutgoing());
+    else this.#clock.setTimeout(() => this.sendOutgoing(), waitMs);
   }
 
   onStatus(listener: (status: LaneStatus) => void): () => void {

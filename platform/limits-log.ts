@@ -27,8 +27,11 @@ export const logLimits = {
   // --- Broker --------------------------------------------------------------------------------------------------
   /** Requests of one connection that wait for a reply. Beyond: refused at once as unavailable (or unknown). */
   natsRepliesPendingMax: 65_536,
-  /** Bytes published in one turn of the loop. Beyond: they leave at once, and the rest of the turn after them. */
-  natsTurnBytesMax: 256 * kib,
+  /** Least time between two writes to a connection under load, and how many may come closer after a rest. */
+  sendSpacingMs: 1,
+  sendBurstMax: 4,
+  /** Bytes that wait for their write. Beyond: they leave at once, and what comes later after them. */
+  sendBytesMax: 32 * kib,
   /** How often overdue replies are looked for. Time-outs are kept by firing up to this much early. */
   natsReplySweepMs: 20,
   /** Spread over which clients of a restarted broker come back, added to natsReconnectWaitMs. */
