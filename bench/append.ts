@@ -53,6 +53,7 @@ export const appendScenario = defineScenario({
   name: 'append',
   summary: "acknowledged log appends a second of one process, against the NATS client's own js.publish",
   options,
+  ownServers: true,
   async open(context, values) {
     // The roles beside the broker idle; one of each is the least that `belfry dev` runs.
     const servers = { workers: 1, gateways: 1, natsServer: values.natsServer, profileFolder: undefined };

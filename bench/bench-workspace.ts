@@ -1,42 +1,51 @@
 /** The users and channels of a scenario, made through the API as anybody would. */
-import type { DevFile } from './dev-file.ts';
-import { callAll, callApi, type ApiBody } from './api-client.ts';
+import { callAll, callApi, type ApiBody, type ApiCall } from './api-client.ts';
 import type { Progress } from './progress.ts';
+import type { Access } from './servers.ts';
 
 export type BenchUser = { readonly id: string; readonly token: string };
 export type BenchChannel = { readonly id: string; readonly token: string };
 
-type Target = Pick<DevFile, 'api' | 'admin'>;
-
-/** `count` users with a token each. Names are new in every workspace of the harness's own. */
-export async function makeUsers({ api, admin }: Target, count: number, progress: Progress): Promise<BenchUser[]> {
+/** `count` users with a token each, that no rate limit holds back. */
+export async function makeUsers(access: Access, count: number, progress: Progress): Promise<BenchUser[]> {
+  const { api, admin: token, prefix } = access;
   const calls = Array.from({ length: count }, (_, at) => ({
     method: 'belfry.users.create',
-    token: admin,
-    fields: { name: `load-${at}` },
+    token,
+    fields: { name: `${prefix}-${at}` },
   }));
   const answers = await callAll(api, calls, (done) => progress.show(`making users: ${done} of ${count}`));
-  return answers.map((answer) => ({ id: idIn(answer, 'user'), token: String(answer['token']) }));
+  const users = answers.map((answer) => ({ id: idIn(answer, 'user'), token: String(answer['token']) }));
+  return access.limited ? withUnlimitedTokens(access, users) : users;
+}
+
+async function withUnlimitedTokens({ api, admin }: Access, users: readonly BenchUser[]): Promise<BenchUser[]> {
+  const calls = users.map(({ id }): ApiCall => {
+    return { method: 'belfry.tokens.create', token: admin, fields: { user: id, unlimited: 'true' } };
+  });
+  const answers = await callAll(api, calls);
+  return answers.map((answer, at) => ({ id: users[at]?.id ?? '', token: String(answer['token']) }));
 }
 
 /** `count` public channels, each made by (and so with the membership of) one of the users in turn. */
 export async function makeChannels(
-  { api }: Target,
+  { api, prefix }: Access,
   users: readonly BenchUser[],
   count: number,
   progress: Progress,
+  name = 'channel',
 ): Promise<BenchChannel[]> {
   const calls = Array.from({ length: count }, (_, at) => ({
     method: 'conversations.create',
     token: users[at % users.length]?.token ?? '',
-    fields: { name: `load-${at}` },
+    fields: { name: `${prefix}-${name}-${at}` },
   }));
   const answers = await callAll(api, calls, (done) => progress.show(`making channels: ${done} of ${count}`));
   return answers.map((answer, at) => ({ id: idIn(answer, 'channel'), token: calls[at]?.token ?? '' }));
 }
 
 export async function joinAll(
-  { api }: Target,
+  { api }: Access,
   users: readonly BenchUser[],
   channel: string,
   progress: Progress,
@@ -47,7 +56,7 @@ export async function joinAll(
 
 /** The messages of a channel, oldest first, as [seq, text]; the newest `limit` of them. */
 export async function readHistory(
-  { api }: Target,
+  { api }: Access,
   { id, token }: BenchChannel,
   limit: number,
 ): Promise<(readonly [number, string])[]> {

@@ -18,24 +18,19 @@ import { readDevFile, type DevFile } from './dev-file.ts';
 import { readNatsVersion } from './nats-info.ts';
 import { processTree } from './process-stat.ts';
 import { profileEnvironment } from './profiler.ts';
+import type { ServerCounts, Servers } from './servers.ts';
 
-export type DevOptions = {
-  readonly workers: number;
-  readonly gateways: number;
-  readonly natsServer: string | undefined;
+export type DevOptions = ServerCounts & {
   readonly profileFolder: string | undefined;
   /** It is going to be killed in parts; what it says of that on stderr is no news. */
   readonly quiet?: boolean;
 };
 
-export type DevInstance = {
+export type DevInstance = Servers & {
   readonly dev: DevFile;
   readonly folder: string;
   readonly natsPort: number;
   readonly natsVersion: string;
-  /** All of its processes now, with their roles (I2). */
-  processes(): RoleProcess[];
-  stop(): Promise<void>;
 };
 
 const pollMs = 50;
@@ -53,12 +48,9 @@ export async function startDev(clock: Clock, signal: AbortSignal, options: DevOp
     const natsPort = dev.processes.find(({ role }) => role === 'nats')?.port ?? 0;
     const natsVersion = await readNatsVersion(natsPort);
     return {
-      dev,
-      folder,
-      natsPort,
-      natsVersion,
+      ...{ dev, folder, natsPort, natsVersion, stop },
+      access: { api: dev.api, admin: dev.admin, prefix: 'load', limited: false },
       processes: () => processesOf(child.pid ?? 0, readDevFile(folder) ?? dev),
-      stop,
     };
   } catch (error) {
     await stop();
@@ -90,6 +82,7 @@ async function whenReady(clock: Clock, signal: AbortSignal, child: ChildProcess,
   throw new Error(`belfry dev was not ready after ${limits.startMs / 1_000} s`);
 }
 
+/** I2 */
 function processesOf(root: number, dev: DevFile): RoleProcess[] {
   const roles = new Map<number, string>(dev.processes.map(({ pid, role }) => [pid, role]));
   return processTree(root).map((pid) => ({ pid, role: roles.get(pid) ?? 'supervisor' }));

@@ -48,6 +48,7 @@ export const failoverScenario = defineScenario({
   name: 'failover',
   summary: 'how long channels wait when a worker is killed, frozen, drained or joins, or the broker is killed',
   options,
+  ownServers: true,
   async open(context, values) {
     const servers = { workers: values.workers, gateways: 1, natsServer: values.natsServer, quiet: true };
     const dev = await startDev(context.clock, context.signal, { ...servers, profileFolder: undefined });
@@ -69,10 +70,10 @@ class FailoverSession implements Session {
   }
 
   async prepare(): Promise<void> {
-    const { dev } = this.#instance;
+    const { access } = this.#instance;
     const { progress } = this.#context;
-    const owners = await makeUsers(dev, users, progress);
-    this.#channels = await makeChannels(dev, owners, this.#options.channels, progress);
+    const owners = await makeUsers(access, users, progress);
+    this.#channels = await makeChannels(access, owners, this.#options.channels, progress);
     this.#cluster = await FailoverCluster.open(this.#context, this.#instance, this.#options.workers);
     await this.#cluster.settled();
   }
@@ -84,7 +85,7 @@ class FailoverSession implements Session {
     if (cluster === undefined) throw new Error('not prepared');
     const periodMs = (1_000 * channels) / rate;
     const posters = this.#channels.map(
-      (channel) => new FailoverPoster(this.#instance.dev.api, channel, clock, periodMs),
+      (channel) => new FailoverPoster(this.#instance.access.api, channel, clock, periodMs),
     );
     const faults = new FailoverFaults(this.#context, cluster, posters);
     const storeBytes = await this.#inflict(faults);
@@ -131,7 +132,7 @@ class FailoverSession implements Session {
   /** The newest messages of every channel stand in the log as they were acknowledged. */
   async #checkLogs(posters: readonly FailoverPoster[]): Promise<string[]> {
     const checks = posters.map(async ({ channel, posted }, at) => {
-      const stored = await readHistory(this.#instance.dev, this.#channels[at] as BenchChannel, historyMessages);
+      const stored = await readHistory(this.#instance.access, this.#channels[at] as BenchChannel, historyMessages);
       const wrong = stored.filter(([seq, text]) => posted.has(seq) && posted.get(seq) !== parseText(text)?.id).length;
       const known = stored.filter(([seq]) => posted.has(seq)).length;
       const expected = Math.min(posted.size, historyMessages);

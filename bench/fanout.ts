@@ -11,7 +11,6 @@ import { defineOptions, integerSchema, type OptionValues } from '../platform/con
 import { limits } from '../platform/limits.ts';
 import { joinAll, makeChannels, makeUsers, type BenchChannel } from './bench-workspace.ts';
 import { checkDelivery, settle, type Delivered } from './fanout-checks.ts';
-import { startDev, type DevInstance } from './dev-instance.ts';
 import type { FanoutPoster } from './fanout-poster.ts';
 import type { FanoutSockets } from './fanout-sockets.ts';
 import { LatencyHistogram } from './histogram.ts';
@@ -28,6 +27,7 @@ import {
   type Session,
 } from './scenario.ts';
 import { serverOptions } from './server-options.ts';
+import { openServers, type Servers } from './servers.ts';
 import { measureStretch, type Stretch } from './stretch.ts';
 import { recordOf } from './stretch-record.ts';
 
@@ -64,41 +64,41 @@ export const fanoutScenario = defineScenario({
   summary: 'fan-out of one channel: deliveries per server CPU-second, against its peers',
   options,
   async open(context, values) {
-    const dev = await startDev(context.clock, context.signal, { ...values, profileFolder: context.profileFolder });
-    return prepared(new FanoutSession(context, values, dev));
+    const servers = await openServers(context, values);
+    return prepared(new FanoutSession(context, values, servers));
   },
 });
 
 class FanoutSession implements Session {
   readonly #context: RunContext;
   readonly #options: Options;
-  readonly #instance: DevInstance;
+  readonly #servers: Servers;
   readonly #sockets: LoadGroup<FanoutSockets>;
   readonly #poster: LoadGroup<FanoutPoster>;
   readonly #peers: PeerSide[] = [];
   #channel: BenchChannel = { id: '', token: '' };
   #posted = 0;
 
-  constructor(context: RunContext, values: Options, instance: DevInstance) {
+  constructor(context: RunContext, values: Options, servers: Servers) {
     this.#context = context;
     this.#options = values;
-    this.#instance = instance;
+    this.#servers = servers;
     this.#sockets = new LoadGroup<FanoutSockets>('./fanout-sockets', values.loadProcs, context);
     this.#poster = new LoadGroup<FanoutPoster>('./fanout-poster', 1, context);
   }
 
   async prepare(): Promise<void> {
-    const { dev } = this.#instance;
+    const { access } = this.#servers;
     const { progress } = this.#context;
-    const users = await makeUsers(dev, this.#options.sockets, progress);
-    const [channel] = await makeChannels(dev, users, 1, progress);
+    const users = await makeUsers(access, this.#options.sockets, progress);
+    const [channel] = await makeChannels(access, users, 1, progress);
     if (channel === undefined) throw new Error('fanout: no channel');
     this.#channel = channel;
-    await joinAll(dev, users.slice(1), channel.id, progress);
+    await joinAll(access, users.slice(1), channel.id, progress);
     progress.show('connecting');
     const tokens = users.map(({ token }) => token);
     const mine = (at: number) => tokens.filter((_, index) => index % this.#sockets.size === at);
-    await this.#sockets.callEach('connect', (at) => ({ api: dev.api, channel: channel.id, tokens: mine(at) }));
+    await this.#sockets.callEach('connect', (at) => ({ api: access.api, channel: channel.id, tokens: mine(at) }));
     progress.show('warming up');
     const { failures } = await this.#deliver(warmUpSeconds);
     if (failures.length > 0) throw new Error(`fanout: FAILED while warming up: ${failures[0] ?? ''}`);
@@ -111,7 +111,7 @@ class FanoutSession implements Session {
     const { seconds } = this.#context;
     const side = {
       subject: 'belfry',
-      processes: this.#instance.processes(),
+      processes: this.#servers.processes(),
       load: [this.#sockets, this.#poster],
       progress: this.#sockets.progress('deliveries', 'deliveries'),
     };
@@ -131,7 +131,7 @@ class FanoutSession implements Session {
   async close(): Promise<void> {
     const peers = this.#peers.map((peer) => peer.close());
     await Promise.all([this.#sockets.stop(), this.#poster.stop(), ...peers]);
-    await this.#instance.stop();
+    await this.#servers.stop();
   }
 
   async #openPeers(frame: string): Promise<void> {
@@ -149,7 +149,7 @@ class FanoutSession implements Session {
     const count = rate * seconds;
     const firstId = this.#posted;
     this.#posted += count;
-    const target = { api: this.#instance.dev.api, token: this.#channel.token, channel: this.#channel.id };
+    const target = { api: this.#servers.access.api, token: this.#channel.token, channel: this.#channel.id };
     const load = { ...target, connections: posterConnections, bytes, rate, count, firstId };
     const [posted] = await this.#poster.callAll('post', load);
     const failures = [...(posted?.failures ?? [])];

@@ -3,7 +3,8 @@
  *
  * Y1  It reads what our servers send: a status line, headers with Content-Length, a body. Anything else is an error.
  */
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { connectTo } from './load-socket.ts';
 
 export type HttpAnswer = { readonly status: number; readonly body: string };
 
@@ -18,8 +19,7 @@ export class HttpConnection {
 
   /** `api` is the base URL; connects at once. */
   constructor(api: string) {
-    const { hostname, port } = new URL(api);
-    this.#socket = connect({ host: hostname, port: Number(port), noDelay: true });
+    this.#socket = connectTo(new URL(api));
     // Bodies are only searched for ASCII and parsed as JSON of ASCII texts.
     this.#socket.setEncoding('latin1');
     this.#socket.on('data', (text: string) => this.#read(text));

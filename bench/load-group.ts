@@ -12,8 +12,8 @@ type Counting<Contract extends LoadContract> = {
 export class LoadGroup<Contract extends LoadContract> implements WatchedLoad {
   readonly #processes: readonly LoadProcess<Contract>[];
 
-  constructor(name: string, count: number, context: RunContext) {
-    this.#processes = startLoad<Contract>(name, count, context.signal);
+  constructor(name: string, count: number, { signal, sourceAddresses }: RunContext) {
+    this.#processes = startLoad<Contract>(name, count, signal, { sourceAddresses });
   }
 
   get size(): number {

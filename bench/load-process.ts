@@ -23,7 +23,9 @@ export type LoadAnswer =
   | { readonly id: number; readonly ok: false; readonly error: string };
 
 /** Answered by load-server.ts for every load (J3); no contract has names like these. */
-export const ownCalls = { beginWatch: '@beginWatch', endWatch: '@endWatch' } as const;
+export const ownCalls = { setUp: '@setUp', beginWatch: '@beginWatch', endWatch: '@endWatch' } as const;
+/** What every load process is told before anything else. */
+export type LoadSetUp = { readonly sourceAddresses: number };
 
 type Waiter = { resolve(value: unknown): void; reject(error: Error): void };
 
@@ -37,7 +39,7 @@ export class LoadProcess<Contract extends LoadContract> {
   readonly #waiters = new Map<number, Waiter>();
   #calls = 0;
 
-  constructor(file: string, signal: AbortSignal) {
+  constructor(file: string, signal: AbortSignal, setUp: LoadSetUp) {
     // A group of its own would outlive Ctrl-C; in ours it gets the signal too, and ignores it (J1).
     this.#child = fork(file, [], {
       serialization: 'advanced',
@@ -47,6 +49,8 @@ export class LoadProcess<Contract extends LoadContract> {
     this.#child.on('message', (answer) => this.#settle(answer as LoadAnswer));
     this.#child.on('error', (cause) => this.#failAll(new Error('load process failed', { cause })));
     this.#child.on('exit', (code, why) => this.#failAll(new Error(`load process ended (${why ?? code})`)));
+    // The first of its calls, so it is done before any other; should it fail, so do the others.
+    this.#request(ownCalls.setUp, setUp).catch(() => undefined);
     signal.addEventListener('abort', () => this.#failAll(new Error('interrupted')), { once: true });
   }
 
@@ -114,6 +118,7 @@ export function startLoad<Contract extends LoadContract>(
   name: string,
   count: number,
   signal: AbortSignal,
+  setUp: LoadSetUp,
 ): LoadProcess<Contract>[] {
-  return Array.from({ length: count }, () => new LoadProcess<Contract>(loadFile(name), signal));
+  return Array.from({ length: count }, () => new LoadProcess<Contract>(loadFile(name), signal, setUp));
 }

@@ -1,6 +1,7 @@
 /** The child's end of load-process.ts: answers the parent's calls and ends with it. */
 import { systemClock } from '../platform/clock.ts';
-import { ownCalls, type LoadAnswer, type LoadContract, type LoadRequest } from './load-process.ts';
+import { ownCalls, type LoadAnswer, type LoadContract, type LoadRequest, type LoadSetUp } from './load-process.ts';
+import { useSourceAddresses } from './load-socket.ts';
 import { SelfMeter } from './self-meter.ts';
 
 export type LoadHandlers<Contract extends LoadContract> = {
@@ -20,11 +21,17 @@ export function serveLoad<Contract extends LoadContract>(handlers: LoadHandlers<
 
 function ownHandlers(): LoadHandlers<LoadContract> {
   const meter = new SelfMeter(systemClock);
-  const begin = () => {
-    meter.begin();
-    return null;
+  return {
+    [ownCalls.setUp]: (params) => {
+      useSourceAddresses((params as LoadSetUp).sourceAddresses);
+      return null;
+    },
+    [ownCalls.beginWatch]: () => {
+      meter.begin();
+      return null;
+    },
+    [ownCalls.endWatch]: () => meter.end(),
   };
-  return { [ownCalls.beginWatch]: begin, [ownCalls.endWatch]: () => meter.end() };
 }
 
 async function answer(handlers: LoadHandlers<LoadContract>, { id, method, params }: LoadRequest): Promise<void> {

@@ -18,8 +18,11 @@ export function parseBusySeconds(text: string): number {
   return fields.reduce((sum, ticks, at) => (idleFields.has(at) ? sum : sum + ticks), 0) / ticksPerSecond;
 }
 
-/** CPU seconds of everything but this process and its descendants, since the start of time; only differences count. */
-export function othersCpuSeconds(): number {
-  const ours = processTree(process.pid).reduce((sum, pid) => sum + (cpuSecondsOf(pid) ?? 0), 0);
+/** CPU seconds of everything but this process, its descendants and `known`, since boot; only differences count. */
+export function othersCpuSeconds(known: readonly number[]): number {
+  const ours = [...new Set([...processTree(process.pid), ...known])].reduce(
+    (sum, pid) => sum + (cpuSecondsOf(pid) ?? 0),
+    0,
+  );
   return parseBusySeconds(readFileSync('/proc/stat', 'utf8')) - ours;
 }

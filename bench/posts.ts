@@ -7,7 +7,6 @@
 import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
 import { makeChannels, makeUsers, readHistory, type BenchChannel } from './bench-workspace.ts';
 import type { PostsReport } from './closed-loop-poster.ts';
-import { startDev, type DevInstance } from './dev-instance.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
 import { parseText } from './message-text.ts';
@@ -22,6 +21,7 @@ import {
   type Session,
 } from './scenario.ts';
 import { serverOptions } from './server-options.ts';
+import { openServers, type Servers } from './servers.ts';
 import { measureStretch, type Stretch } from './stretch.ts';
 import { recordOf } from './stretch-record.ts';
 
@@ -54,33 +54,33 @@ export const postsScenario = defineScenario({
   summary: 'durable posts: server CPU per post from HTTP to ack, posts/s, latency',
   options,
   async open(context, values) {
-    const dev = await startDev(context.clock, context.signal, { ...values, profileFolder: context.profileFolder });
-    return prepared(new PostsSession(context, values, dev));
+    const servers = await openServers(context, values);
+    return prepared(new PostsSession(context, values, servers));
   },
 });
 
 class PostsSession implements Session {
   readonly #context: RunContext;
   readonly #options: Options;
-  readonly #instance: DevInstance;
+  readonly #servers: Servers;
   readonly #load: LoadGroup<PostsLoad>;
   #channels: BenchChannel[] = [];
 
-  constructor(context: RunContext, values: Options, instance: DevInstance) {
+  constructor(context: RunContext, values: Options, servers: Servers) {
     this.#context = context;
     this.#options = values;
-    this.#instance = instance;
+    this.#servers = servers;
     this.#load = new LoadGroup<PostsLoad>('./posts-load', values.loadProcs, context);
   }
 
   async prepare(): Promise<void> {
-    const { dev } = this.#instance;
+    const { access } = this.#servers;
     const { progress } = this.#context;
     const { connections, bytes, users, channels: count, loadProcs } = this.#options;
-    const owners = await makeUsers(dev, users, progress);
-    this.#channels = await makeChannels(dev, owners, count, progress);
+    const owners = await makeUsers(access, users, progress);
+    this.#channels = await makeChannels(access, owners, count, progress);
     await this.#load.callEach('open', (at) => ({
-      api: dev.api,
+      api: access.api,
       channels: this.#channels.filter((_, index) => index % loadProcs === at),
       connections: share(connections, loadProcs, at),
       bytes,
@@ -97,7 +97,7 @@ class PostsSession implements Session {
     const { seconds } = this.#context;
     const side = {
       subject: 'belfry',
-      processes: this.#instance.processes(),
+      processes: this.#servers.processes(),
       load: [this.#load],
       progress: this.#load.progress('posted', 'posts'),
     };
@@ -113,7 +113,7 @@ class PostsSession implements Session {
 
   async close(): Promise<void> {
     await this.#load.stop();
-    await this.#instance.stop();
+    await this.#servers.stop();
   }
 
   /** What stands in the log must be what was acknowledged, under the same seq. */
@@ -124,7 +124,7 @@ class PostsSession implements Session {
   }
 
   async #checkLog(channel: BenchChannel): Promise<string[]> {
-    const stored = await readHistory(this.#instance.dev, channel, historyMessages);
+    const stored = await readHistory(this.#servers.access, channel, historyMessages);
     const ledgers = await this.#load.callAll('ledger', { channel: channel.id });
     const acknowledged = new Map(ledgers.flat());
     const wrong = stored.filter(([seq, text]) => acknowledged.get(seq) !== parseText(text)?.id).length;

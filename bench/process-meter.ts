@@ -61,8 +61,9 @@ export function cpuByRole(uses: readonly ProcessUse[]): CpuByRole {
   return byRole;
 }
 
-/** The sum over the given roles, or over all. */
+/** The sum over the given roles, or over all; NaN where no process is known. */
 export function totalCpu(byRole: CpuByRole, roles?: readonly string[]): number {
+  if (byRole.size === 0) return Number.NaN;
   let total = 0;
   for (const [role, seconds] of byRole) if (roles === undefined || roles.includes(role)) total += seconds;
   return total;

@@ -16,7 +16,6 @@ import { defineOptions, integerSchema, type OptionValues } from '../platform/con
 import { limits } from '../platform/limits.ts';
 import { callAll, callApi } from './api-client.ts';
 import { makeUsers, type BenchUser } from './bench-workspace.ts';
-import { startDev, type DevInstance } from './dev-instance.ts';
 import type { CpuByRole } from './process-meter.ts';
 import type { FanoutPoster } from './fanout-poster.ts';
 import { LatencyHistogram, type Percentiles } from './histogram.ts';
@@ -31,6 +30,7 @@ import {
   type Session,
 } from './scenario.ts';
 import { serverOptions } from './server-options.ts';
+import { openServers, type Servers } from './servers.ts';
 import { measureStretch, type Side } from './stretch.ts';
 import { recordOf, type StretchRecord } from './stretch-record.ts';
 
@@ -61,8 +61,8 @@ export const resumeScenario = defineScenario({
   summary: 'how long clients wait for what they missed: one long gap, many channels, a reconnect storm',
   options,
   async open(context, values) {
-    const dev = await startDev(context.clock, context.signal, { ...values, profileFolder: context.profileFolder });
-    return prepared(new ResumeSession(context, values, dev));
+    const servers = await openServers(context, values);
+    return prepared(new ResumeSession(context, values, servers));
   },
 });
 
@@ -75,7 +75,7 @@ type Part = {
 class ResumeSession implements Session {
   readonly #context: RunContext;
   readonly #options: Options;
-  readonly #instance: DevInstance;
+  readonly #servers: Servers;
   /** One group of sessions for each measurement: they come and go by themselves. */
   readonly #storm: LoadGroup<ResumeSockets>;
   readonly #single: LoadGroup<ResumeSockets>;
@@ -86,10 +86,10 @@ class ResumeSession implements Session {
   #stormChannels: readonly string[] = [];
   #posted = 0;
 
-  constructor(context: RunContext, values: Options, instance: DevInstance) {
+  constructor(context: RunContext, values: Options, servers: Servers) {
     this.#context = context;
     this.#options = values;
-    this.#instance = instance;
+    this.#servers = servers;
     this.#storm = new LoadGroup<ResumeSockets>('./resume-sockets', values.loadProcs, context);
     this.#single = new LoadGroup<ResumeSockets>('./resume-sockets', 1, context);
     this.#poster = new LoadGroup<FanoutPoster>('./fanout-poster', 1, context);
@@ -107,15 +107,15 @@ class ResumeSession implements Session {
   }
 
   async prepare(): Promise<void> {
-    const { dev } = this.#instance;
+    const { access } = this.#servers;
     const { sessions, channels, wide } = this.#options;
-    this.#users = await makeUsers(dev, sessions + 3, this.#context.progress);
+    this.#users = await makeUsers(access, sessions + 3, this.#context.progress);
     [this.#gapChannel = '', this.#liveChannel = ''] = await this.#makeChannels(this.#owner, 'alone', 2);
     await this.#makeChannels(this.#wideUser, 'wide', wide);
     this.#stormChannels = await this.#makeChannels(this.#owner, 'storm', channels);
     await this.#invite(this.#gapChannel, [this.#gapUser]);
     await this.#fillStorm();
-    const stay = await this.#storm.callEach('arrive', (at) => ({ api: dev.api, tokens: this.#tokens(at) }));
+    const stay = await this.#storm.callEach('arrive', (at) => ({ api: access.api, tokens: this.#tokens(at) }));
     const failure = stay.flatMap(({ failures }) => failures)[0];
     if (failure !== undefined) throw new Error(`resume: the sessions could not connect: ${failure}`);
   }
@@ -136,7 +136,7 @@ class ResumeSession implements Session {
 
   async close(): Promise<void> {
     await Promise.all([this.#storm.stop(), this.#single.stop(), this.#poster.stop()]);
-    await this.#instance.stop();
+    await this.#servers.stop();
   }
 
   async #measureGap(): Promise<Part> {
@@ -205,11 +205,11 @@ class ResumeSession implements Session {
   #side(subject: string, sessions: LoadGroup<ResumeSockets>): Side {
     const load = [sessions, this.#poster];
     const progress = sessions.progress('returned', 'sessions back');
-    return { subject, processes: this.#instance.processes(), load, progress };
+    return { subject, processes: this.#servers.processes(), load, progress };
   }
 
   async #returnAll() {
-    const { api } = this.#instance.dev;
+    const { api } = this.#servers.access;
     const back = this.#storm.callEach('arrive', (at) => ({ api, tokens: this.#tokens(at) }));
     const posts = await this.#postUntil(back);
     return { reports: await back, posts };
@@ -232,7 +232,7 @@ class ResumeSession implements Session {
   async #post(channel: string, rate: number, count: number) {
     const firstId = this.#posted;
     this.#posted += count;
-    const target = { api: this.#instance.dev.api, token: this.#owner.token, channel, connections: 64 };
+    const target = { api: this.#servers.access.api, token: this.#owner.token, channel, connections: 64 };
     const [report] = await this.#poster.callAll('post', { ...target, bytes: textBytes, rate, count, firstId });
     const failures = [...(report?.failures ?? [])];
     if (report?.acknowledged !== count) failures.push(`${report?.acknowledged ?? 0} of ${count} posts acknowledged`);
@@ -246,7 +246,7 @@ class ResumeSession implements Session {
   }
 
   async #return(token: string): Promise<ReturnReport & { readonly wallDoneMs: number }> {
-    const [report] = await this.#single.callAll('arrive', { api: this.#instance.dev.api, tokens: [token] });
+    const [report] = await this.#single.callAll('arrive', { api: this.#servers.access.api, tokens: [token] });
     if (report === undefined) throw new Error('resume: no report');
     const failures = [...report.failures, ...(await this.#single.callAll('check', { tails: {} })).flat()];
     return { ...report, failures, wallDoneMs: LatencyHistogram.decode(report.done).percentiles().maxMs };
@@ -262,7 +262,7 @@ class ResumeSession implements Session {
   /** The same number of events in every channel of the storm; gives their tails. */
   async #fillGaps(): Promise<Record<string, number>> {
     const { missed, perSession } = this.#options;
-    const { api } = this.#instance.dev;
+    const { api } = this.#servers.access;
     const each = Math.round(missed / perSession);
     const rounds = Array.from({ length: each }, () => this.#stormChannels).flat();
     const calls = rounds.map((channel, at) => ({
@@ -300,7 +300,7 @@ class ResumeSession implements Session {
     const ids = users.map(({ id }) => id);
     for (let from = 0; from < ids.length; from += limits.inviteUsersMax) {
       const fields = { channel, users: ids.slice(from, from + limits.inviteUsersMax).join(',') };
-      await callApi(this.#instance.dev.api, { method: 'conversations.invite', token: this.#owner.token, fields });
+      await callApi(this.#servers.access.api, { method: 'conversations.invite', token: this.#owner.token, fields });
     }
   }
 
@@ -311,7 +311,7 @@ class ResumeSession implements Session {
       fields: { name: `${name}-${at}` },
     }));
     const show = (done: number) => this.#context.progress.show(`making channels: ${done} of ${count}`);
-    const answers = await callAll(this.#instance.dev.api, calls, show);
+    const answers = await callAll(this.#servers.access.api, calls, show);
     return answers.map((answer) => String((answer['channel'] as { id?: unknown }).id));
   }
 

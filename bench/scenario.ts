@@ -18,6 +18,7 @@ import type { Clock } from '../platform/clock.ts';
 import { readOptions, type OptionTable, type OptionValues } from '../platform/config.ts';
 import type { Rng } from '../platform/rng.ts';
 import type { Progress } from './progress.ts';
+import type { Target } from './servers.ts';
 import type { StretchRecord } from './stretch-record.ts';
 import type { Align } from './table.ts';
 
@@ -62,6 +63,10 @@ export type RunContext = {
   readonly seconds: number;
   /** Where CPU profiles of the servers go; undefined: none are taken. */
   readonly profileFolder: string | undefined;
+  /** Loopback addresses that every load process connects from (load-socket.ts). */
+  readonly sourceAddresses: number;
+  /** The deployment to load; undefined: servers of our own. openServers (servers.ts) knows the difference. */
+  readonly target: Target | undefined;
 };
 
 export type Session = {
@@ -73,6 +78,8 @@ export type Scenario = {
   readonly name: string;
   readonly summary: string;
   readonly options: OptionTable;
+  /** True where only servers of its own will do, since it kills them or measures parts of them. */
+  readonly ownServers: boolean;
   /** Reads the scenario's own flags. @throws UsageError */
   bind(command: Command): BoundScenario;
 };
@@ -87,13 +94,15 @@ export function defineScenario<const Table extends OptionTable>(spec: {
   readonly name: string;
   readonly summary: string;
   readonly options: Table;
+  readonly ownServers?: boolean;
   readonly open: (context: RunContext, options: OptionValues<Table>) => Promise<Session>;
 }): Scenario {
-  const { name, summary, options, open } = spec;
+  const { name, summary, options, ownServers = false, open } = spec;
   return {
     name,
     summary,
     options,
+    ownServers,
     bind(command) {
       const values = readOptions(command, options);
       return { options: publicValues(options, values), open: (context) => open(context, values) };

@@ -33,17 +33,28 @@ export function recordOf(stretch: Stretch<unknown>, latencies: Readonly<Record<s
   return { subject, seconds, latencies: named, rate, processes, clients, othersCores, failures };
 }
 
-/** What a reader of the figures must know about how they came about. */
+/** What a reader of the figures must know about how they came about; `records` of all runs. */
 export function notesOf(records: readonly StretchRecord[]): string[] {
-  const bound = records.map(({ subject, clients, latencies }) => {
-    const p99s = latencies.map(({ histogram }) => LatencyHistogram.decode(histogram).percentiles().p99Ms);
-    return clientBoundNote(subject, clients, p99s.length === 0 ? undefined : Math.max(...p99s));
-  });
+  const subjects = [...new Set(records.map(({ subject }) => subject))];
+  const bound = subjects.map((subject) => boundNote(records.filter((record) => record.subject === subject)));
   return [...bound.filter((note) => note !== undefined), ...disturbanceNotes(records)];
 }
 
-/** Others took a noticeable part of the machine. */
+/** Of the repeats of one stretch. */
+function boundNote(records: readonly StretchRecord[]): string | undefined {
+  const notes = records.map(({ subject, clients, latencies }) => {
+    const p99s = latencies.map(({ histogram }) => LatencyHistogram.decode(histogram).percentiles().p99Ms);
+    return clientBoundNote(subject, clients, p99s.length === 0 ? undefined : Math.max(...p99s));
+  });
+  const found = notes.filter((note) => note !== undefined);
+  if (found.length < records.length && found[0] !== undefined)
+    return `${found[0]} (${found.length} of ${records.length} runs)`;
+  return found[0];
+}
+
+/** Others took a noticeable part of the machine. Servers of unknown processes are among those, so then nobody can tell. */
 function disturbanceNotes(records: readonly StretchRecord[]): string[] {
-  const most = Math.max(0, ...records.map(({ othersCores }) => othersCores));
+  const known = records.filter(({ processes }) => processes.length > 0);
+  const most = Math.max(0, ...known.map(({ othersCores }) => othersCores));
   return most < noticeableCores ? [] : [`disturbed: other processes used ${formatNumber(most)} cores meanwhile`];
 }

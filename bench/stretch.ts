@@ -37,7 +37,7 @@ export type Stretch<T> = {
   readonly clients: readonly ClientUse[];
   readonly rate: { readonly noun: string; readonly points: readonly RatePoint[] } | undefined;
   readonly seconds: number;
-  /** Cores that processes which are not ours used meanwhile. */
+  /** Cores that processes used meanwhile which are neither ours nor known servers. */
   readonly othersCores: number;
   readonly details: readonly Detail[];
   /** R2 */
@@ -55,14 +55,15 @@ export async function measureStretch<T>(context: RunContext, side: Side, work: (
   profiler?.start();
   await Promise.all(load.map((one) => one.beginWatch()));
   const startMs = clock.monotonicMs();
-  const others = othersCpuSeconds();
+  const pids = processes.map(({ pid }) => pid);
+  const others = othersCpuSeconds(pids);
   meter.start();
   const looker = startLooking(context, side, meter);
   try {
     const result = await work();
     const uses = meter.stop();
     const seconds = (clock.monotonicMs() - startMs) / 1_000;
-    const othersCores = (othersCpuSeconds() - others) / seconds;
+    const othersCores = (othersCpuSeconds(pids) - others) / seconds;
     const clients = (await Promise.all(load.map((one) => one.endWatch()))).flat();
     const failures = meter.gone().map(({ role, pid }) => `a ${role} process (${pid}) ended during the run`);
     const profiles = profiler === undefined ? [] : await profiler.stop();

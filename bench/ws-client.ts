@@ -4,9 +4,10 @@
  * W1  Nothing is allocated per frame. Protocol pings are answered; a close, an error or the end of the stream is told
  *     once, with the reason.
  */
-import { connect, type Socket } from 'node:net';
 import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { clientFrame, FrameReader, opcodes, type FrameSink } from './frame-reader.ts';
+import { connectReading } from './load-socket.ts';
 
 /** One for all sockets: libuv fills it and hands it over before it fills it again. */
 const readBytes = 256 * 1_024;
@@ -45,14 +46,14 @@ export class WsClient {
   }
 
   private constructor(url: string, handlers: WsHandlers) {
-    const { hostname, port, pathname, search } = new URL(url);
+    const place = new URL(url);
     this.#handlers = handlers;
     this.#reader = new FrameReader(this.#frame);
     const onread = { buffer: shared, callback: (length: number, buffer: Uint8Array) => this.#read(length, buffer) };
-    this.#socket = connect({ host: hostname, port: Number(port), noDelay: true, onread });
+    this.#socket = connectReading(place, onread);
     this.#socket.on('error', (error) => this.#end(`socket error: ${error.message}`));
     this.#socket.on('close', () => this.#end('connection closed'));
-    this.#socket.write(upgradeRequest(`${hostname}:${port}`, `${pathname}${search}`));
+    this.#socket.write(upgradeRequest(place.host, `${place.pathname}${place.search}`));
   }
 
   send(text: string): void {

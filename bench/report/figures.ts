@@ -24,10 +24,14 @@ export function spreadOf(values: readonly number[]): Spread {
   return { min: at(0), median, max: at(sorted.length - 1) };
 }
 
-/** One figure per measurement, in the order of the first run. */
+/**
+ * One figure per measurement, in the order of the first run. What is no number is not known (the CPU of servers that are
+ * elsewhere, and all that is divided by it) and left out.
+ */
 export function figuresOf(runs: readonly { readonly measurements: readonly Measurement[] }[]): Figure[] {
   const known = new Map<string, { first: Measurement; values: number[] }>();
   for (const measurement of runs.flatMap((run) => run.measurements)) {
+    if (!Number.isFinite(measurement.value)) continue;
     const key = figureKey(measurement);
     const figure = known.get(key);
     if (figure === undefined) known.set(key, { first: measurement, values: [measurement.value] });

@@ -5,12 +5,6 @@ import { UsageError } from '../../platform/config.ts';
 import type { ComparedResult } from './compare.ts';
 import { encodeResult, resultFormat, type Result } from './result.ts';
 
-/** JSON has no NaN or Infinity: they were written as null. */
-const number = z
-  .number()
-  .nullable()
-  .transform((value) => value ?? Number.NaN);
-
 const comparedSchema = z.object({
   format: z.literal(resultFormat),
   scenario: z.string(),
@@ -22,10 +16,10 @@ const comparedSchema = z.object({
       subject: z.string(),
       name: z.string(),
       unit: z.string(),
-      values: z.array(number),
-      min: number,
-      median: number,
-      max: number,
+      values: z.array(z.number()),
+      min: z.number(),
+      median: z.number(),
+      max: z.number(),
     }),
   ),
 });

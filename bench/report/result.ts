@@ -30,23 +30,23 @@ export type Result = {
   readonly runs: readonly RunResult[];
 };
 
-export type Measured = Pick<Result, 'scenario' | 'at' | 'options' | 'machine' | 'runs'>;
+/** `notes`: those that are about the command, not about one of its runs. */
+export type Measured = Pick<Result, 'scenario' | 'at' | 'options' | 'machine' | 'notes' | 'runs'>;
 
 export function resultOf(measured: Measured): Result {
   const { runs } = measured;
   const failures = unique(runs.flatMap((run) => [...run.failures, ...run.stretches.flatMap(stretchFailures)]));
-  const notes = unique(runs.flatMap((run) => [...run.notes, ...notesOf(run.stretches)]));
+  const judged = notesOf(runs.flatMap((run) => run.stretches));
+  const notes = unique([...measured.notes, ...runs.flatMap((run) => run.notes), ...judged]);
   return {
     format: resultFormat,
     ...measured,
-    failed: failures.length > 0,
-    failures,
-    notes,
+    ...{ failed: failures.length > 0, failures, notes },
     figures: figuresOf(runs),
   };
 }
 
-/** The document's text. What is no number (a rate of nothing) becomes null. */
+/** The document's text. */
 export function encodeResult(result: Result): string {
   return `${JSON.stringify(result, null, 1)}\n`;
 }

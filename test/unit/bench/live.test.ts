@@ -1,6 +1,7 @@
-/** What is seen while a scenario runs: rates step by step, in one line. */
+/** What is seen while a scenario runs: rates step by step, in one line, where somebody looks. */
 import { describe, expect, it } from 'vitest';
 import { liveLine } from '../../../bench/live-line.ts';
+import { openProgress } from '../../../bench/progress.ts';
 import { RateMeter } from '../../../bench/rate-meter.ts';
 import { ManualClock } from '../../../platform/clock.ts';
 
@@ -34,5 +35,32 @@ describe('the live line', () => {
     const points = metered([1_000, 1_000], [1_000, 3_000]).points();
     const line = liveLine({ subject: 'belfry', noun: 'posts', count: 3_000, seconds: 5 }, points);
     expect(line).toBe('belfry  2.0 of 5 s  3,000 posts  2,000/s  ▄█');
+  });
+});
+
+describe('progress', () => {
+  const shown = (kind: 'auto' | 'plain' | 'off', isTTY: boolean): string[] => {
+    const clock = new ManualClock();
+    const written: string[] = [];
+    const progress = openProgress(kind, clock, { isTTY, columns: 10, write: (text) => written.push(String(text)) > 0 });
+    progress.show('one');
+    progress.show('twelve letters');
+    clock.advance(1_000);
+    progress.show('three');
+    progress.clear();
+    return written;
+  };
+
+  it('rewrites one line on a terminal, cut so that it never wraps', () => {
+    expect(shown('auto', true)).toEqual(['one', 'twelve le', 'three', ''].map((text) => `\r\x1b[2K${text}`));
+  });
+
+  it('is silent elsewhere, or when that is asked for', () => {
+    expect(shown('auto', false)).toEqual([]);
+    expect(shown('off', true)).toEqual([]);
+  });
+
+  it('is at most one plain line a second when that is asked for', () => {
+    expect(shown('plain', false)).toEqual(['one\n', 'three\n']);
   });
 });

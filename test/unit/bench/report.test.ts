@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { figuresOf, spreadOf } from '../../../bench/report/figures.ts';
 import { encodeResult, resultOf, type Result } from '../../../bench/report/result.ts';
+import { totalCpu } from '../../../bench/process-meter.ts';
 import { textReport } from '../../../bench/report/text-report.ts';
 import type { RunResult } from '../../../bench/scenario.ts';
 import { formatNumber } from '../../../bench/table.ts';
@@ -51,6 +52,17 @@ describe('figuresOf', () => {
     expect(figuresOf([{ measurements }])).toHaveLength(2);
   });
 
+  it('leaves out what is not known: the CPU of servers elsewhere, and what is divided by it', () => {
+    const measurements = [NaN, Infinity, 1].map((value) => ({
+      subject: 'belfry',
+      name: String(value),
+      unit: '',
+      value,
+    }));
+    expect(figuresOf([{ measurements }]).map(({ name }) => name)).toEqual(['1']);
+    expect(totalCpu(new Map())).toBeNaN();
+  });
+
   it('takes the middle of an even number of runs between the two in the middle', () => {
     expect(spreadOf([4, 1, 2, 3])).toEqual({ min: 1, median: 2.5, max: 4 });
   });
@@ -81,5 +93,12 @@ function run(value: number): RunResult {
 }
 
 function reportOf(runs: readonly RunResult[]): Result {
-  return resultOf({ scenario: 'sample', at: '2026-01-01T00:00:00.000Z', options: { seconds: 5 }, machine, runs });
+  return resultOf({
+    scenario: 'sample',
+    at: '2026-01-01T00:00:00.000Z',
+    options: { seconds: 5 },
+    machine,
+    notes: [],
+    runs,
+  });
 }
