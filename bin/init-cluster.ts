@@ -33,10 +33,20 @@ const secretBytes = 32;
 
 /** With the admin user's access. @throws BrokerUnusableError or UsageError, in one line */
 export async function initCluster(access: NatsAccess, plan: InitPlan, means: Means): Promise<InitOutcome> {
-  const present = await withBroker(access, means, (broker) => readSettings(broker.kv(BUCKET_CLUSTER)));
-  if (present.kind === 'found' || present.kind === 'invalid') return outcomeOf('already', present);
+  const present = await withBroker(access, means, standing);
+  if (present !== undefined) return outcomeOf('already', present);
   await provisionNats(access, { partitions: plan.partitions, replicas: plan.replicas });
-  return withBroker(access, means, (broker) => fillBuckets(broker, plan, means));
+  return withBroker(access, means, async (broker) => {
+    // Servers without a leader answered nothing before: what stands there is only seen now.
+    const late = await standing(broker);
+    return late === undefined ? fillBuckets(broker, plan, means) : outcomeOf('already', late);
+  });
+}
+
+/** The settings that are there; undefined when there are none, or the broker cannot say. */
+async function standing(broker: Broker): Promise<SettingsRead | undefined> {
+  const read = await readSettings(broker.kv(BUCKET_CLUSTER));
+  return read.kind === 'found' || read.kind === 'invalid' ? read : undefined;
 }
 
 async function withBroker<T>(access: NatsAccess, { clock }: Means, run: (broker: Broker) => Promise<T>): Promise<T> {
@@ -51,10 +61,9 @@ async function withBroker<T>(access: NatsAccess, { clock }: Means, run: (broker:
 async function fillBuckets(broker: Broker, plan: InitPlan, means: Means): Promise<InitOutcome> {
   const team = await makeTeam(broker, plan.team, means.rng);
   await makeAdmin(broker, plan.adminToken, means);
-  const { partitions, replicas } = plan;
   const secret = Buffer.from(means.rng.bytes(secretBytes)).toString('base64');
   const createdAt = Math.floor(means.clock.wallMs());
-  const settings = { partitions, replicas, team: team.id, createdAt, secret };
+  const settings = { team: team.id, createdAt, secret };
   return outcomeOf('created', await createSettings(broker.kv(BUCKET_CLUSTER), settings));
 }
 

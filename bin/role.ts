@@ -132,18 +132,9 @@ async function openContext(role: Role, options: RoleOptions, lifecycle: Lifecycl
   };
 }
 
-/** The replicas decide how the log is read, and only the cluster's settings know them. */
+/** Only workers touch records. */
 async function openBroker(role: Role, access: NatsAccess, logger: Logger, lifecycle: Lifecycle): Promise<Broker> {
-  const plain = { ...access, clock: systemClock, logger };
-  if (role !== 'worker') {
-    const broker = await connectNats({ ...plain, records: false });
-    lifecycle.onShutdown('broker', () => broker.close());
-    return broker;
-  }
-  const probe = await connectNats({ ...plain, records: false });
-  const { replicas } = await mustReadSettings(probe);
-  await probe.close();
-  const broker = await connectNats({ ...plain, replicas });
+  const broker = await connectNats({ ...access, clock: systemClock, logger, records: role === 'worker' });
   lifecycle.onShutdown('broker', () => broker.close());
   return broker;
 }
@@ -164,7 +155,7 @@ async function openSystem(
   return system;
 }
 
-export async function mustReadSettings(broker: Pick<Broker, 'kv'>): Promise<ClusterSettings> {
+async function mustReadSettings(broker: Pick<Broker, 'kv'>): Promise<ClusterSettings> {
   const read = await readSettings(broker.kv(BUCKET_CLUSTER));
   switch (read.kind) {
     case 'found':

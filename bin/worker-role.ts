@@ -1,5 +1,7 @@
 /** The worker role, composed: the actors of the slots that the cluster gives it, on the broker's log. */
 import { createSlotHost } from '../actors/slot-runtime.ts';
+import { readLayout } from '../broker/layout.ts';
+import { BUCKET_CLUSTER } from '../broker/subjects.ts';
 import { CommandRouter } from '../cluster/command-router.ts';
 import { startWorkerNode } from '../cluster/worker-node.ts';
 import { joinCluster } from './node-life.ts';
@@ -16,8 +18,10 @@ async function startWorker(context: RoleContext, options: WorkerRoleOptions): Pr
   const system = await context.connectSystem();
   const sender = new CommandRouter({ lane: broker.commands, self: incarnation, clock, logger });
   lifecycle.onShutdown('command_router', () => sender.close());
+  const { partitions } = await readLayout(broker.kv(BUCKET_CLUSTER));
+  const settings = { partitions, team: context.settings.team };
   const host = createSlotHost({
-    ...{ records: broker.records, messaging: broker.commands, sender, settings: context.settings },
+    ...{ records: broker.records, messaging: broker.commands, sender, settings },
     ...{ incarnation, clock, rng, logger, metrics },
   });
   lifecycle.onShutdown('slot_host', () => host.stop());

@@ -1,6 +1,6 @@
 /**
  * What was decided when the cluster was created, in the cluster bucket under `settings`: JSON, for people to read.
- * Fixed for the cluster's life: records stand under slots and partitions.
+ * Fixed for the cluster's life. How the streams are laid out stands in the broker's own layout (broker/layout.ts).
  */
 import { z } from 'zod';
 import { SLOTS } from '../broker/subjects.ts';
@@ -9,13 +9,10 @@ import { parseTeamId, type TeamId } from '../protocol/ids.ts';
 
 const SETTINGS_KEY = 'settings';
 const SETTINGS_FORMAT = 1;
-const PARTITIONS_MAX = 256;
 
 const settingsSchema = z.object({
   format: z.literal(SETTINGS_FORMAT),
   slots: z.literal(SLOTS),
-  partitions: z.number().int().min(1).max(PARTITIONS_MAX),
-  replicas: z.union([z.literal(1), z.literal(3)]),
   team: z.custom<TeamId>((value) => parseTeamId(value) !== undefined, 'is no team id'),
   /** Milliseconds since 1970. */
   createdAt: z.number(),
