@@ -1,10 +1,12 @@
 /**
- * Requests and their replies over one wildcard subscription: integer ids in a map and one sweep for time-outs, where
+ * Requests and their replies over one wildcard subscription: integer ids in a map and one timer for all time-outs, where
  * the stock request makes a promise chain, a timer and a random inbox each (60-70 us against 10).
  *
  * X1  `settle` is called exactly once for every send, within `timeoutMs`; with the reply or the reason there is none.
  * X2  Losing the connection settles everything pending at once: its replies went to the lost subscription.
  * X3  At most natsRepliesPendingMax wait; beyond, a send is settled as `overloaded` without being sent.
+ * X4  The timer is set for the first deadline at hand and wakes nobody while nothing waits: an idle process has several
+ *     of these, and waking up was most of what it did.
  */
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
@@ -31,7 +33,8 @@ export class ReplyMux {
   readonly #clock: Clock;
   readonly #inbox: string;
   readonly #pending = new Map<number, Pending>();
-  readonly #sweep: Timer;
+  #sweep: Timer | undefined;
+  #sweepMs = Number.POSITIVE_INFINITY;
   #lastId = 0;
 
   constructor(link: NatsLink, clock: Clock, inboxPrefix: string) {
@@ -47,7 +50,6 @@ export class ReplyMux {
     link.onStatus((status) => {
       if (status !== 'connected') this.#settleAll('disconnected');
     });
-    this.#sweep = clock.setInterval(() => this.#settleOverdue(), limits.natsReplySweepMs);
   }
 
   /** `settle` may be called before this returns. */
@@ -60,11 +62,13 @@ export class ReplyMux {
     this.#link.publish(subject, data, options);
     // Overdue replies are found by a sweep: due one sweep early, so that none settles late (X1).
     const waitMs = Math.max(0, timeoutMs - limits.natsReplySweepMs);
-    this.#pending.set(this.#lastId, { deadlineMs: this.#clock.monotonicMs() + waitMs, settle });
+    const deadlineMs = this.#clock.monotonicMs() + waitMs;
+    this.#pending.set(this.#lastId, { deadlineMs, settle });
+    if (deadlineMs < this.#sweepMs) this.#sweepAt(deadlineMs);
   }
 
   stop(): void {
-    this.#sweep.cancel();
+    this.#sweep?.cancel();
     this.#settleAll('disconnected');
   }
 
@@ -77,13 +81,27 @@ export class ReplyMux {
     pending.settle(isNoResponders(message) ? 'no-responders' : message);
   }
 
+  /** Deadlines a sweep apart at most are met by one timer. */
+  #sweepAt(deadlineMs: number): void {
+    this.#sweep?.cancel();
+    this.#sweepMs = deadlineMs;
+    const waitMs = Math.max(limits.natsReplySweepMs / 2, Math.ceil(deadlineMs - this.#clock.monotonicMs()));
+    this.#sweep = this.#clock.setTimeout(() => this.#settleOverdue(), waitMs);
+  }
+
   #settleOverdue(): void {
     const nowMs = this.#clock.monotonicMs();
+    this.#sweepMs = Number.POSITIVE_INFINITY;
+    let nextMs = Number.POSITIVE_INFINITY;
     for (const [id, pending] of this.#pending) {
-      if (pending.deadlineMs > nowMs) continue;
+      if (pending.deadlineMs > nowMs) {
+        nextMs = Math.min(nextMs, pending.deadlineMs);
+        continue;
+      }
       this.#pending.delete(id);
       pending.settle('timeout');
     }
+    if (nextMs < this.#sweepMs) this.#sweepAt(nextMs);
   }
 
   #settleAll(reason: NoReply): void {

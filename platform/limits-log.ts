@@ -32,7 +32,7 @@ export const logLimits = {
   sendBurstMax: 4,
   /** Bytes that wait for their write. Beyond: they leave at once, and what comes later after them. */
   sendBytesMax: 32 * kib,
-  /** How often overdue replies are looked for. Time-outs are kept by firing up to this much early. */
+  /** Time-outs this close to each other share a timer: they are kept by firing up to this much early. */
   natsReplySweepMs: 20,
   /** Spread over which clients of a restarted broker come back, added to natsReconnectWaitMs. */
   natsReconnectJitterMs: 50,
