@@ -22,6 +22,8 @@ export type TurnEnd = 'done' | 'reset';
 export interface Behaviour<M> {
   /** Builds the state. Messages wait meanwhile. */
   activate(): Promise<Activation>;
+  /** Asked before each turn. Undefined: it begins now; else when this resolves, with what has come meanwhile. */
+  gather(): Promise<void> | undefined;
   /** Takes messages from the mailbox, at least one, and is done with them when it returns or resolves. */
   turn(mailbox: Mailbox<M>): Promise<TurnEnd> | TurnEnd;
   /** The messages of the turn in progress that have no answer yet: asked for when the turn threw. */
@@ -98,6 +100,9 @@ export class ActorCell<M, B extends Behaviour<M> = Behaviour<M>> {
       try {
         const behaviour = this.#behaviour ?? (await this.#activate());
         if (behaviour === undefined || this.#stopped !== undefined) continue;
+        const gathering = behaviour.gather();
+        if (gathering !== undefined) await gathering;
+        if (this.#stopped !== undefined) continue;
         const turn = behaviour.turn(this.#mailbox);
         const end = typeof turn === 'string' ? turn : await turn;
         if (end === 'reset') this.#dispose();

@@ -6,7 +6,8 @@
  * Invariants:
  * C1  Nothing of a decision is answered or fanned out before its record is acknowledged (G1); answers without events
  *     that were decided in the same turn wait for it too, so that nobody sees what is not yet committed.
- * C2  One append in flight. What arrives meanwhile waits in the mailbox, repeats of commands in flight included.
+ * C2  One append in flight. What arrives meanwhile waits in the mailbox, repeats of commands in flight included; under
+ *     load a little longer, so that more of it goes into one record (commit-window.ts).
  * C3  Events are fanned out in the order of their seq, each once, ours and those that another owner appended alike.
  * C4  When others' records came first, the state is built anew from the log and every command of the turn is decided
  *     again, dedupe included (G3).
@@ -22,6 +23,7 @@ import { hydrate, type Hydrated, type Hydration } from './activation.ts';
 import type { Activation, Behaviour, TurnEnd } from './actor-cell.ts';
 import type { Ticket } from './answers.ts';
 import { apply } from './channel-state.ts';
+import { CommitPace } from './commit-window.ts';
 import { encodeHotActor } from './hot-state.ts';
 import { isNobody } from './interest.ts';
 import type { Mailbox } from './mailbox.ts';
@@ -41,6 +43,7 @@ export class ChannelActor implements Behaviour<ActorMessage> {
   readonly #notes: MembershipOutbox;
   readonly #answers: TurnAnswers;
   readonly #snapshots: SnapshotWriter;
+  readonly #pace = new CommitPace();
   #hydrated: Hydrated | undefined;
   #messages: ActorMessage[] = [];
   #items: Item[] = [];
@@ -80,6 +83,10 @@ export class ChannelActor implements Behaviour<ActorMessage> {
       const work = () => this.#hydrate().then(resolve, reject);
       if (!context.activations.run(work)) resolve({ kind: 'unavailable', reason: 'too many activations' });
     });
+  }
+
+  gather(): Promise<void> | undefined {
+    return this.#home.context.commitWindow.enter(this.#pace);
   }
 
   turn(mailbox: Mailbox<ActorMessage>): Promise<TurnEnd> | TurnEnd {

@@ -156,7 +156,7 @@ export class GatewayOutboxes {
     const sinceMs = this.#scheduledAtMs - this.#flushedAtMs;
     // Light load: the end of this turn. Busy: gather what comes within the window (X2).
     if (sinceMs >= limits.batchWindowMs) clock.defer(() => this.#end());
-    else clock.setTimeout(() => this.#end(), limits.batchWindowMs);
+    else clock.setTimeout(() => this.#end(), Math.ceil(limits.batchWindowMs - sinceMs));
   }
 
   publish(subject: string, number: number, entries: readonly BatchEntry[]): void {

@@ -24,6 +24,7 @@ import { DecodeError, rejected, retryable } from '../protocol/errors.ts';
 import type { Incarnation, TeamId, UserId } from '../protocol/ids.ts';
 import { Answers, type Ticket } from './answers.ts';
 import { AppendGate } from './append-gate.ts';
+import { CommitWindow } from './commit-window.ts';
 import { CursorChecks } from './cursor-checks.ts';
 import { GatewayOutboxes } from './gateway-outbox.ts';
 import { HotTails } from './hot-tail.ts';
@@ -298,6 +299,7 @@ function makeContext(options: SlotHostOptions, mayAppend: () => boolean): Worker
     reads: new ReadGate(limits.actorReadsInFlightMax, limits.actorReadsWaitingMax, onBug),
     activations: new ReadGate(limits.activationsInFlightMax, limits.actorReadsWaitingMax, onBug),
     appends: new AppendGate(limits.appendsInFlightMax),
+    commitWindow: new CommitWindow(clock),
     appendTimer: metrics.hops.append,
     partitions: settings.partitions,
     team: settings.team,

@@ -12,6 +12,7 @@ import type { PresenceState } from '../protocol/commands.ts';
 import type { StreamId, TeamId, UserId } from '../protocol/ids.ts';
 import type { Answers } from './answers.ts';
 import type { AppendGate } from './append-gate.ts';
+import type { CommitWindow } from './commit-window.ts';
 import type { GatewayOutboxes } from './gateway-outbox.ts';
 import type { HotStates } from './hot-states.ts';
 import type { HotTails } from './hot-tail.ts';
@@ -37,6 +38,7 @@ export interface WorkerContext {
   readonly reads: ReadGate;
   readonly activations: ReadGate;
   readonly appends: AppendGate;
+  readonly commitWindow: CommitWindow;
   readonly appendTimer: HopTimer;
   readonly partitions: number;
   readonly team: TeamId | undefined;

@@ -24,6 +24,9 @@ export const actorLimits = {
   actorRestartWindowMs: 10_000,
   /** Wait before an unresolved append is published again, identical, with the same expectation. */
   appendResendMs: 500,
+  /** Least time between two turns of a channel under load, and the turns in a row that show it to be under load. */
+  commitWindowMs: 2,
+  commitWindowTurnsCount: 4,
   /** Appends of one worker in flight, one a channel. Beyond: channels wait for a free place. */
   appendsInFlightMax: 16_384,
   /** Ids in one block of a channel's members (64 KiB at 31 characters each), channels in one of a user's memberships. Beyond: it splits. */

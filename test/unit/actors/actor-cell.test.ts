@@ -12,6 +12,7 @@ let handled: string[];
 let refused: string[];
 let made: number;
 let activation: Activation;
+let gatherings: Promise<void>[];
 let turns: ((taken: string[]) => Promise<void>)[];
 
 beforeEach(() => {
@@ -19,6 +20,7 @@ beforeEach(() => {
   handled = [];
   refused = [];
   made = 0;
+  gatherings = [];
   turns = [];
   activation = { kind: 'ready' };
 });
@@ -28,6 +30,9 @@ class Recorder implements Behaviour<string> {
   #taken: string[] = [];
   activate(): Promise<Activation> {
     return Promise.resolve(activation);
+  }
+  gather(): Promise<void> | undefined {
+    return gatherings.shift();
   }
   async turn(mailbox: Mailbox<string>): Promise<'done'> {
     this.#taken = mailbox.drain();
@@ -168,4 +173,21 @@ test('the actor unused for longest goes first, when it is idle long enough or me
   passivation.sweep();
   expect(gone).toEqual(['a', 'b']);
   expect(passivation.count).toBe(1);
+});
+
+test('a turn that gathers takes what came meanwhile, and does not begin after a stop', async () => {
+  let end = (): void => {};
+  gatherings = [new Promise((resolve) => (end = resolve)), new Promise(() => undefined)];
+  const cell = makeCell();
+  cell.tell('a', 1);
+  await settle();
+  cell.tell('b', 1);
+  expect(handled).toEqual([]);
+  end();
+  await settle();
+  expect(handled).toEqual(['a', 'b']);
+  cell.tell('c', 1);
+  await settle();
+  cell.stop('test');
+  expect(refused).toEqual(['c: retryable']);
 });

@@ -1,0 +1,72 @@
+import { beforeEach, expect, test } from 'vitest';
+import { CommitPace, CommitWindow } from '../../../actors/commit-window.ts';
+import { ManualClock } from '../../../platform/clock.ts';
+import { limits } from '../../../platform/limits.ts';
+
+const { commitWindowMs, commitWindowTurnsCount } = limits;
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+let clock: ManualClock;
+let window: CommitWindow;
+
+beforeEach(() => {
+  clock = new ManualClock();
+  window = new CommitWindow(clock);
+});
+
+/** Enters; true if the turn began at once. */
+const begins = (pace: CommitPace) => window.enter(pace) === undefined;
+
+/** Their last turns begin now. */
+function makeBusy(...paces: CommitPace[]): void {
+  for (let turn = 0; turn < commitWindowTurnsCount; turn += 1) {
+    clock.advance(1);
+    for (const pace of paces) expect(begins(pace)).toBe(true);
+  }
+}
+
+test('a channel with room between its posts never waits', () => {
+  const pace = new CommitPace();
+  for (let turn = 0; turn < 100; turn += 1) {
+    expect(begins(pace)).toBe(true);
+    clock.advance(commitWindowMs);
+  }
+});
+
+test('a few posts close together do not make a channel wait', () => {
+  const pace = new CommitPace();
+  for (let group = 0; group < 10; group += 1) {
+    for (let turn = 0; turn < commitWindowTurnsCount; turn += 1) expect(begins(pace)).toBe(true);
+    clock.advance(2 * commitWindowMs);
+  }
+});
+
+test('under load turns begin a window apart, and after a rest at once again', async () => {
+  const pace = new CommitPace();
+  makeBusy(pace);
+  for (let turn = 0; turn < 5; turn += 1) {
+    let begun = false;
+    void window.enter(pace)?.then(() => (begun = true));
+    clock.advance(commitWindowMs - 1);
+    await settle();
+    const early = begun;
+    clock.advance(1);
+    await settle();
+    expect([early, begun]).toEqual([false, true]);
+  }
+  clock.advance(2 * commitWindowMs);
+  expect(begins(pace)).toBe(true);
+});
+
+test('busy channels begin their turns together', async () => {
+  const [a, b] = [new CommitPace(), new CommitPace()];
+  makeBusy(a, b);
+  const begun: string[] = [];
+  void window.enter(b)?.then(() => begun.push('b'));
+  clock.advance(1);
+  void window.enter(a)?.then(() => begun.push('a'));
+  clock.advance(commitWindowMs - 1);
+  await settle();
+  expect(begun.sort()).toEqual(['a', 'b']);
+  expect(clock.pendingCount).toBe(0);
+});
