@@ -31,6 +31,8 @@ type State = readonly [UserId, Presence | 'unknown'];
 
 export interface PresenceSlotOptions {
   readonly clock: Clock;
+  /** When this worker got the slot, in monotonic milliseconds. */
+  readonly openedAtMs: number;
   readonly outboxes: GatewayOutboxes;
   /** Whether the user is away by hand, from the user's own stream; undefined when it is not to be had now. */
   readonly manualAway: (user: UserId) => Promise<boolean | undefined>;
@@ -51,7 +53,6 @@ export class PresenceSlot {
   readonly #options: PresenceSlotOptions;
   readonly #entries = new Map<UserId, Entry>();
   readonly #heard = new Set<Incarnation>();
-  readonly #openedAtMs: number;
   readonly #changed = new Set<UserId>();
   readonly #timers = new Set<Timer>();
   /** Users whose leases end, in the order in which they do: all graces are equally long. */
@@ -62,8 +63,8 @@ export class PresenceSlot {
 
   constructor(options: PresenceSlotOptions) {
     this.#options = options;
-    this.#openedAtMs = options.clock.monotonicMs();
-    this.#after(limits.presenceGraceMs, () => this.#markAll());
+    const graceMs = options.openedAtMs + limits.presenceGraceMs - this.#nowMs();
+    if (graceMs > 0) this.#after(graceMs, () => this.#markAll());
   }
 
   get userCount(): number {
@@ -227,7 +228,7 @@ export class PresenceSlot {
   }
 
   #everyoneHeard(): boolean {
-    if (this.#nowMs() - this.#openedAtMs >= limits.presenceGraceMs) return true;
+    if (this.#nowMs() - this.#options.openedAtMs >= limits.presenceGraceMs) return true;
     const alive = this.#options.gatewaysAlive();
     for (const gateway of alive.keys()) if (!this.#heard.has(gateway)) return false;
     // A worker that has not heard of any gateway has not looked yet.

@@ -12,7 +12,6 @@ import type { CommandSender } from '../cluster/command-sender.ts';
 import type { HotBudget } from '../cluster/hot-budget.ts';
 import type { HotChunks, SlotGrant, SlotHost } from '../cluster/slot-host.ts';
 import { slotOf } from '../cluster/slots.ts';
-import { assert } from '../platform/assert.ts';
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -31,6 +30,7 @@ import { HotTails } from './hot-tail.ts';
 import { HotStates } from './hot-states.ts';
 import { unpackHot } from './hot-slot.ts';
 import { InterestSets } from './interest.ts';
+import { OpenSlots } from './open-slots.ts';
 import { Passivation } from './passivation.ts';
 import { PresenceSlot } from './presence-actor.ts';
 import { ReadGate } from './read-gate.ts';
@@ -65,7 +65,7 @@ export function createSlotHost(options: SlotHostOptions): RunningSlotHost {
 class SlotRuntime implements SlotHost {
   readonly #options: SlotHostOptions;
   readonly #context: WorkerContext;
-  readonly #slots = new Map<number, Slot>();
+  readonly #slots: OpenSlots;
   readonly #passivation: Passivation;
   readonly #checks: CursorChecks;
   readonly #commands: SlotCommands;
@@ -82,6 +82,7 @@ class SlotRuntime implements SlotHost {
     this.#options = options;
     const { clock } = options;
     this.#context = makeContext(options, () => this.#mayAppend());
+    this.#slots = new OpenSlots(clock, (slot, grant, openedAtMs) => this.#make(slot, grant, openedAtMs));
     this.#passivation = new Passivation({
       clock,
       idleMs: options.settings.actorIdleMs ?? limits.actorIdleMs,
@@ -98,8 +99,13 @@ class SlotRuntime implements SlotHost {
   }
 
   open(slot: number, grant: SlotGrant, hot: HotChunks = []): void {
-    assert(!this.#slots.has(slot), 'slot-runtime/open-once', { slot, epoch: grant.epoch });
-    const made = new Slot({
+    this.#slots.open(slot, grant);
+    const made = hot.length === 0 ? undefined : this.#slots.get(slot);
+    if (made !== undefined) for (const chunk of hot) this.#warm(made, chunk);
+  }
+
+  #make(slot: number, grant: SlotGrant, openedAtMs: number): Slot {
+    return new Slot({
       context: this.#context,
       number: slot,
       grant,
@@ -112,10 +118,8 @@ class SlotRuntime implements SlotHost {
       onOverflow: () => {
         this.#overflows += 1;
       },
-      makePresence: (owner) => this.#makePresence(owner),
+      makePresence: (owner) => this.#makePresence(owner, openedAtMs),
     });
-    this.#slots.set(slot, made);
-    for (const chunk of hot) this.#warm(made, chunk);
   }
 
   /** Gateways that are not known here, or not any more, say themselves what they listen to. */
@@ -153,17 +157,20 @@ class SlotRuntime implements SlotHost {
   }
 
   async close(slot: number, budget?: HotBudget): Promise<HotChunks> {
-    const owner = this.#slots.get(slot);
-    if (owner === undefined) return [];
+    const owner = this.#slots.ifMade(slot);
+    if (owner === undefined) {
+      this.#slots.forget(slot);
+      return [];
+    }
     const hot = await owner.close(budget);
-    if (this.#slots.get(slot) === owner) this.#slots.delete(slot);
+    if (this.#slots.ifMade(slot) === owner) this.#slots.forget(slot);
     this.#context.outboxes.flush();
     return hot;
   }
 
   abandon(slot: number, reason: string): void {
-    const owner = this.#slots.get(slot);
-    this.#slots.delete(slot);
+    const owner = this.#slots.ifMade(slot);
+    this.#slots.forget(slot);
     owner?.abandon(reason);
   }
 
@@ -179,12 +186,12 @@ class SlotRuntime implements SlotHost {
     const outbox = this.#context.outboxes.get(gateway);
     this.#context.outboxes.gatewayGone(gateway);
     if (outbox !== undefined) this.#context.interests.gatewayGone(outbox);
-    for (const slot of this.#slots.values()) slot.presence.gatewayGone(gateway);
+    for (const slot of this.#slots.made()) slot.presence.gatewayGone(gateway);
   }
 
   gatewaysAlive(gateways: ReadonlyMap<Incarnation, string>): void {
     this.#gateways = gateways;
-    for (const slot of this.#slots.values()) slot.presence.gatewaysChanged();
+    for (const slot of this.#slots.made()) slot.presence.gatewaysChanged();
   }
 
   onFenced(listener: (slot: number, epochSeen: number) => void): void {
@@ -203,7 +210,7 @@ class SlotRuntime implements SlotHost {
 
   #streamCount(): number {
     let count = 0;
-    for (const slot of this.#slots.values()) count += slot.streams.size;
+    for (const slot of this.#slots.made()) count += slot.streams.size;
     return count;
   }
 
@@ -235,8 +242,9 @@ class SlotRuntime implements SlotHost {
     for (const listener of this.#fencedListeners) listener(slot, epochSeen);
   }
 
-  #makePresence(slot: Slot): PresenceSlot {
+  #makePresence(slot: Slot, openedAtMs: number): PresenceSlot {
     return new PresenceSlot({
+      openedAtMs,
       clock: this.#options.clock,
       outboxes: this.#context.outboxes,
       manualAway: (user: UserId) =>
@@ -257,7 +265,7 @@ class SlotRuntime implements SlotHost {
     const { hotTails, hotStates, activated } = this.#context;
     metrics.gaugeOf('belfry_actors', 'Actors in memory.', () => this.actorCount());
     metrics.gaugeOf('belfry_streams', 'Streams that somebody listens to or works with.', () => this.#streamCount());
-    metrics.gaugeOf('belfry_slots_owned', 'Slots that this worker owns.', () => this.#slots.size);
+    metrics.gaugeOf('belfry_slots_owned', 'Slots that this worker owns.', () => this.#slots.count);
     metrics.gaugeOf('belfry_presence_users', 'Users whose presence is kept.', () => this.#presenceUsers);
     metrics.gaugeOf('belfry_commands_open', 'Commands that wait for their answer.', () => this.#openTickets);
     metrics.gaugeOf('belfry_hot_tail_bytes', 'Bytes of events kept in memory.', () => hotTails.bytes);

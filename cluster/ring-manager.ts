@@ -8,6 +8,8 @@
  * G3  All it keeps besides the table is a hint that a successor can do without.
  * G4  Nothing is planned twice: a round that finds the table, the workers and what it heard as they were when it last had
  *     nothing to do, does nothing. Most rounds of a hand-off are such, and planning stalls the loop.
+ * G5  While a dead node is being marked or cut off nothing is planned, for at most `evictionRoundMs`: its slots would have
+ *     to wait for the plan, and the plan would have to be made again.
  */
 import type { KeyValue, KvWrite } from '../broker/broker.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
@@ -25,7 +27,7 @@ import type { Leadership } from './leadership.ts';
 import type { Membership } from './membership.ts';
 import { nodeKey, type OwnNode } from './own-node.ts';
 import { HandoffPace } from './handoff-pace.ts';
-import { planRing, type RingPlan } from './ring-plan.ts';
+import { planRing } from './ring-plan.ts';
 import { unownedRows, type SlotTable } from './slot-table.ts';
 import { TABLE_KEY, type TableFollower } from './table-follower.ts';
 
@@ -63,6 +65,8 @@ export class RingManager {
   #timer: Timer | undefined;
   #soon: Timer | undefined;
   #leaderSinceMs: number | undefined;
+  /** Since when somebody is being marked or cut off (G5). */
+  #cuttingSinceMs: number | undefined;
   #running = false;
   #again = false;
   /** Counts what was heard that a plan depends on. */
@@ -134,13 +138,31 @@ export class RingManager {
     this.#forgetOld();
     const workers = this.#candidates();
     const seen = { table: follower.table, workers: JSON.stringify(workers), news: this.#news };
-    if (!this.#isAtRest(seen)) {
-      const plan = this.#plan(workers);
-      for (const dead of plan.toEvict) void this.#evict(dead);
-      this.#atRest = plan.rows === undefined && plan.toEvict.size === 0 ? seen : undefined;
-      if (plan.rows !== undefined) await this.#write(plan.rows);
+    const deadCount = this.#evictDead(workers);
+    if (!this.#isAtRest(seen) && !this.#isCuttingOff()) {
+      const rows = this.#plan(workers);
+      this.#atRest = rows === undefined && deadCount === 0 ? seen : undefined;
+      if (rows !== undefined) await this.#write(rows);
     }
     this.#chaseHandoffs();
+  }
+
+  /** Begins the eviction of whoever the table names and nobody lists any more; gives their number. */
+  #evictDead(workers: readonly Candidate[]): number {
+    const living = new Set(workers.map(({ incarnation }) => incarnation));
+    const dead = [...this.#options.follower.table.members()].filter(
+      (name) => !living.has(name) && !this.#evicted.has(name),
+    );
+    for (const name of dead) void this.#evict(name);
+    return dead.length;
+  }
+
+  /** G5 */
+  #isCuttingOff(): boolean {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#marking.size + this.#evicting.size === 0) this.#cuttingSinceMs = undefined;
+    else this.#cuttingSinceMs ??= nowMs;
+    return this.#cuttingSinceMs !== undefined && nowMs - this.#cuttingSinceMs < limits.evictionRoundMs;
   }
 
   #isAtRest({ table, workers, news }: Rest): boolean {
@@ -166,7 +188,7 @@ export class RingManager {
     return (await follower.read()) === 'read';
   }
 
-  #plan(workers: readonly Candidate[]): RingPlan {
+  #plan(workers: readonly Candidate[]): readonly SlotRow[] | undefined {
     const { rows } = this.#options.follower.table;
     return planRing({
       rows: rows.length === 0 ? unownedRows(this.#options.slots) : rows,

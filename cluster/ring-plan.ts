@@ -32,27 +32,12 @@ export interface RingSituation {
   readonly seenEpochs: ReadonlyMap<number, number>;
 }
 
-export interface RingPlan {
-  /** The next table; undefined when nothing changes. */
-  readonly rows: readonly SlotRow[] | undefined;
-  /** Dead owners whose slots wait for their eviction (R2). */
-  readonly toEvict: ReadonlySet<Incarnation>;
-}
-
-export function planRing(situation: RingSituation): RingPlan {
+/** The next table; undefined when nothing changes. */
+export function planRing(situation: RingSituation): readonly SlotRow[] | undefined {
   const living = new Set(situation.workers.map(({ incarnation }) => incarnation));
-  const toEvict = new Set<Incarnation>();
-  const check = (name: Incarnation | undefined): void => {
-    if (name !== undefined && !living.has(name) && !situation.evicted.has(name)) toEvict.add(name);
-  };
-  for (const { owner, from } of situation.rows) {
-    check(owner);
-    check(from);
-  }
   const settled = situation.rows.map((row, slot) => settle(row, slot, living, situation));
   const rows = place(settled, living, situation);
-  const changed = rows.some((row, slot) => !sameRow(row, situation.rows[slot] as SlotRow));
-  return { rows: changed ? rows : undefined, toEvict };
+  return rows.some((row, slot) => !sameRow(row, situation.rows[slot] as SlotRow)) ? rows : undefined;
 }
 
 /** What happened to the row since it was written, before anybody is given anything new. */

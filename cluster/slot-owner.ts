@@ -26,7 +26,7 @@ import { HandoffBuffer } from './handoff-buffer.ts';
 import { HandoffSender } from './handoff-sender.ts';
 import type { HotBudget } from './hot-budget.ts';
 import { HotInbox } from './hot-inbox.ts';
-import { decideSlot, type SlotPhase } from './slot-decision.ts';
+import { decideSlot, type SlotPhase, type SlotStep } from './slot-decision.ts';
 import type { HotChunks, SlotHost } from './slot-host.ts';
 import type { SlotTable } from './slot-table.ts';
 
@@ -61,7 +61,6 @@ export class SlotOwner {
   readonly #opened: SlotClaim[] = [];
   #chores: Timer | undefined;
   #telling = false;
-  #isLater = false;
   #ended = false;
 
   constructor(options: SlotOwnerOptions) {
@@ -98,36 +97,42 @@ export class SlotOwner {
 
   /** Level-triggered: brings every slot in line with the newest table. */
   follow(table: SlotTable): void {
-    this.#follow(table.rows.entries());
+    this.#followFrom(table, 0);
   }
 
   /** Some slots a turn: each costs a subscription, and a take-over of thousands must not stall the loop. */
-  #follow(rows: Iterable<readonly [number, SlotRow]>): void {
+  #followFrom(table: SlotTable, first: number): void {
+    const { self, clock } = this.#options;
+    const concerned: (readonly [number, SlotRow])[] = [];
+    let slot = first;
+    for (; slot < table.rows.length && concerned.length < limits.slotStepsPerTurnMax; slot += 1) {
+      const row = table.row(slot);
+      const isOurs = row.owner === self || row.from === self || this.#slots.has(slot);
+      if (isOurs && this.#nextStep(slot, row) !== 'none') concerned.push([slot, row]);
+    }
+    this.#followThese(concerned);
+    if (slot === table.rows.length) return;
+    clock.defer(() => {
+      // Of a newer table every slot is looked at again.
+      if (this.#options.table() === table) this.#followFrom(table, slot);
+    });
+  }
+
+  #followThese(rows: Iterable<readonly [number, SlotRow]>): void {
     if (this.#ended) return;
     const coming: { slot: number; row: SlotRow }[] = [];
     const going: { slot: number; row: SlotRow }[] = [];
-    let steps = 0;
     for (const [slot, row] of rows) {
       const step = this.#step(slot, row);
-      if (step !== 'none') steps += 1;
       if (step === 'prepare') coming.push({ slot, row });
       if (step === 'release') going.push({ slot, row });
-      if (steps < limits.slotStepsPerTurnMax) continue;
-      this.#followLater();
-      break;
     }
     if (coming.length > 0) void this.#prepare(coming);
     for (const [to, claims] of byOwner(going)) this.#sender.release(to, claims);
   }
 
-  /** What is left of the newest table, in the next turn. */
-  #followLater(): void {
-    if (this.#isLater) return;
-    this.#isLater = true;
-    this.#options.clock.defer(() => {
-      this.#isLater = false;
-      this.follow(this.#options.table());
-    });
+  #nextStep(slot: number, row: SlotRow): SlotStep {
+    return decideSlot(this.#slots.get(slot)?.phase ?? ABSENT, row, this.#options.self);
   }
 
   /** At once, all of it: this incarnation is dead, or the process ends without a drain. */
@@ -152,7 +157,7 @@ export class SlotOwner {
 
   /** Carries out all steps but the two that are done for many slots together. */
   #step(slot: number, row: SlotRow): 'none' | 'done' | 'prepare' | 'release' {
-    const step = decideSlot(this.#slots.get(slot)?.phase ?? ABSENT, row, this.#options.self);
+    const step = this.#nextStep(slot, row);
     switch (step) {
       case 'none':
         return 'none';
@@ -269,7 +274,7 @@ export class SlotOwner {
     held.phase = { kind: 'released', epoch };
     held.subscription = undefined;
     // The table may have gone on while this took its time.
-    this.#follow([[slot, this.#options.table().row(slot)]]);
+    this.#followThese([[slot, this.#options.table().row(slot)]]);
     return this.#owesRelease(slot, epoch) ? hot : undefined;
   }
 

@@ -30,21 +30,25 @@ export class SlotTable {
   readonly rows: readonly SlotRow[];
   readonly #owned: ReadonlyMap<Incarnation, readonly number[]>;
   readonly #totals: SlotTotals;
+  readonly #members: ReadonlySet<Incarnation>;
 
   constructor(view: number, value: TableValue) {
     this.view = view;
     this.rows = value.rows;
     const owned = new Map<Incarnation, number[]>();
+    const givers = new Set<Incarnation>();
     let [handoff, stable] = [0, 0];
-    for (const [slot, { owner, state }] of value.rows.entries()) {
+    for (const [slot, { owner, from, state }] of value.rows.entries()) {
       if (state === 'handoff') handoff += 1;
       else if (owner !== undefined) stable += 1;
+      if (from !== undefined) givers.add(from);
       if (owner === undefined) continue;
       const slots = owned.get(owner);
       if (slots === undefined) owned.set(owner, [slot]);
       else slots.push(slot);
     }
     this.#owned = owned;
+    this.#members = new Set([...owned.keys(), ...givers]);
     const total = value.rows.length;
     this.#totals = { total, owned: stable, handoff, orphaned: total - stable - handoff };
   }
@@ -70,9 +74,7 @@ export class SlotTable {
 
   /** Everyone named in it, owners and those who hand off. */
   members(): ReadonlySet<Incarnation> {
-    const members = new Set<Incarnation>(this.#owned.keys());
-    for (const { from } of this.rows) if (from !== undefined) members.add(from);
-    return members;
+    return this.#members;
   }
 
   /** Rows that differ, by slot. */

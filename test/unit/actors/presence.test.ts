@@ -67,6 +67,7 @@ describe('a slot', () => {
     let users = 0;
     return new PresenceSlot({
       clock,
+      openedAtMs: clock.monotonicMs(),
       outboxes,
       manualAway: () => Promise.resolve(manualAway),
       gatewaysAlive: () => alive,

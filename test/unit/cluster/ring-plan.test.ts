@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Eviction } from '../../../cluster/eviction.ts';
 import type { Candidate } from '../../../cluster/hash-table.ts';
 import { planRing, type RingSituation } from '../../../cluster/ring-plan.ts';
-import { unownedRows } from '../../../cluster/slot-table.ts';
+import { SlotTable, unownedRows } from '../../../cluster/slot-table.ts';
 import { limits } from '../../../platform/limits.ts';
 import type { SlotRow } from '../../../protocol/cluster.ts';
 import type { Incarnation } from '../../../protocol/ids.ts';
@@ -42,51 +42,51 @@ describe('the next table', () => {
   it('waits for the eviction of a dead owner, and fences if that was unsure', () => {
     const rows = [row('dead')];
     const before = planRing(situation(rows, { workers: [worker('a')] }));
-    expect(before).toEqual({ rows: undefined, toEvict: new Set(['dead']) });
+    expect(before).toBeUndefined();
     for (const [result, fence] of [
       ['cut-off', false],
       ['unsure', true],
     ] as const) {
       const plan = planRing(situation(rows, { workers: [worker('a')], evicted: new Map([[name('dead'), result]]) }));
-      expect(plan.rows).toEqual([row('a', { epoch: 6, fence })]);
+      expect(plan).toEqual([row('a', { epoch: 6, fence })]);
     }
   });
 
   it('keeps a fence through later owners', () => {
     const rows = [row('dead', { fence: true })];
     const evicted = new Map<Incarnation, Eviction>([[name('dead'), 'cut-off']]);
-    expect(planRing(situation(rows, { workers: [worker('a')], evicted })).rows?.[0]).toMatchObject({ fence: true });
+    expect(planRing(situation(rows, { workers: [worker('a')], evicted }))?.[0]).toMatchObject({ fence: true });
     const draining = [worker('a', { draining: true }), worker('b')];
     const plan = planRing(situation([row('a', { fence: true })], { workers: draining }));
-    expect(plan.rows?.[0]).toEqual(row('b', { epoch: 6, state: 'handoff', from: name('a'), fence: true }));
+    expect(plan?.[0]).toEqual(row('b', { epoch: 6, state: 'handoff', from: name('a'), fence: true }));
   });
 
   const handoff = row('new', { state: 'handoff', from: name('old') });
   it('ends a hand-off when the new owner serves, when the old one is gone, or when it let go', () => {
     const both = [worker('new'), worker('old')];
-    expect(planRing(situation([handoff], { workers: both })).rows).toBeUndefined();
-    expect(planRing(situation([handoff], { workers: both, isOpened: () => true })).rows).toEqual([row('new')]);
+    expect(planRing(situation([handoff], { workers: both }))).toBeUndefined();
+    expect(planRing(situation([handoff], { workers: both, isOpened: () => true }))).toEqual([row('new')]);
     const letGo = planRing(situation([handoff], { workers: both, isLetGo: () => true }));
-    expect(letGo.rows).toEqual([row('new', { fence: true })]);
+    expect(letGo).toEqual([row('new', { fence: true })]);
     const evicted = new Map<Incarnation, Eviction>([[name('old'), 'cut-off']]);
-    expect(planRing(situation([handoff], { workers: [worker('new')], evicted })).rows).toEqual([row('new')]);
+    expect(planRing(situation([handoff], { workers: [worker('new')], evicted }))).toEqual([row('new')]);
   });
 
   it('gives a slot back, under a higher epoch, when the new owner died in the hand-off', () => {
     const evicted = new Map<Incarnation, Eviction>([[name('new'), 'cut-off']]);
     const plan = planRing(situation([handoff], { workers: [worker('old')], evicted }));
-    expect(plan.rows).toEqual([row('old', { epoch: 6 })]);
+    expect(plan).toEqual([row('old', { epoch: 6 })]);
   });
 
   it('raises an epoch above what the log showed, and fences', () => {
     const plan = planRing(situation([row('a')], { workers: [worker('a')], seenEpochs: new Map([[0, 9]]) }));
-    expect(plan.rows).toEqual([row('a', { epoch: 10, fence: true })]);
+    expect(plan).toEqual([row('a', { epoch: 10, fence: true })]);
   });
 
   it('hands off a bounded number at once', () => {
     const rows = Array.from({ length: 4_096 }, () => row('a'));
     const plan = planRing(situation(rows, { workers: [worker('a'), worker('b')] }));
-    expect(plan.rows?.filter(({ state }) => state === 'handoff')).toHaveLength(limits.handoffSlotsMax);
+    expect(plan?.filter(({ state }) => state === 'handoff')).toHaveLength(limits.handoffSlotsMax);
   });
 
   it('keeps epochs, owners and fences right through any history, and ends balanced', () => {
@@ -114,10 +114,13 @@ describe('the next table', () => {
             handoffMax: 8,
             seenEpochs: new Map(),
           });
-          for (const dead of plan.toEvict) evicted.set(dead, unsure.has(dead) ? 'unsure' : 'cut-off');
-          plan.rows?.forEach((next, slot) => checkChange(rows[slot]!, next, evicted));
-          rows = plan.rows ?? rows;
-          return plan.rows !== undefined || plan.toEvict.size > 0;
+          plan?.forEach((next, slot) => checkChange(rows[slot]!, next, evicted));
+          const named = new SlotTable(1, { rows }).members();
+          rows = plan ?? rows;
+          const isListed = (owner: Incarnation) => workers.some(({ incarnation }) => incarnation === owner);
+          const dead = [...named].filter((owner) => !isListed(owner) && !evicted.has(owner));
+          for (const owner of dead) evicted.set(owner, unsure.has(owner) ? 'unsure' : 'cut-off');
+          return plan !== undefined || dead.length > 0;
         };
         steps.forEach(({ event, pick, sure }, i) => {
           const picked = workers[pick % Math.max(1, workers.length)];
