@@ -45,7 +45,7 @@ export class NatsLane implements Messaging {
 
   publish(subject: string, data: Uint8Array, reply?: string): void {
     this.#checkSize(subject, data);
-    this.#link.publish(subject, data, reply === undefined ? {} : { reply });
+    this.#link.publish(subject, data, reply);
   }
 
   subscribe(

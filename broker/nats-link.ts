@@ -9,11 +9,13 @@
  * N3  What one turn of the event loop publishes is handed to the library together, in order, and leaves as one write, under
  *     load with what the next turns publish (send-pace.ts): the library alone writes after each of the turn's callbacks,
  *     and the system call was the dearest part of a post.
+ *     Everything else that is said to the server (subscriptions, flushes) is said after `sendOutgoing`.
  */
-import type { NatsConnection, PublishOptions, Subscription } from '@nats-io/transport-node';
+import type { NatsConnection, Subscription } from '@nats-io/transport-node';
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { ConnectionRef, LaneStatus } from './broker.ts';
+import { PublishWriter } from './publish-writer.ts';
 import { SendPace } from './send-pace.ts';
 
 /** What was waiting for an answer when the connection went away. */
@@ -24,15 +26,12 @@ export class LinkLostError extends Error {
   }
 }
 
-/** The library unsubscribes without a word to its own handler only inside `drain`, which costs a round trip each time. */
+/**
+ * `unsub`: the library unsubscribes without a word to its own handler only inside `drain`, which costs a round trip each
+ * time. `sendCommand`: its way to the socket, for bytes that hold whole commands.
+ */
 interface Internals {
-  readonly protocol: { unsub(subscription: Subscription): void };
-}
-
-interface Outgoing {
-  readonly subject: string;
-  readonly data: Uint8Array;
-  readonly options: PublishOptions;
+  readonly protocol: { unsub(subscription: Subscription): void; sendCommand(bytes: Uint8Array): void };
 }
 
 export class NatsLink {
@@ -42,8 +41,7 @@ export class NatsLink {
   readonly #clock: Clock;
   readonly #pace = new SendPace();
   #status: LaneStatus = 'connected';
-  #outgoing: Outgoing[] = [];
-  #outgoingBytes = 0;
+  readonly #outgoing = new PublishWriter(limits.sendSlabBytes);
 
   /** `onError` hears what the server refuses (permissions above all); it never concerns a single call's outcome. */
   constructor(lane: string, connection: NatsConnection, clock: Clock, onError: (lane: string, error: Error) => void) {
@@ -62,27 +60,27 @@ export class NatsLink {
     return this.#status;
   }
 
-  /** When its time comes (N3), or at once when much has gathered; dropped when not connected (N1). */
-  publish(subject: string, data: Uint8Array, options: PublishOptions): void {
+  /**
+   * When its time comes (N3), or at once when much has gathered; dropped when not connected (N1). `headers`: the whole
+   * header block, empty line included. `data` is copied before this returns.
+   */
+  publish(subject: string, data: Uint8Array, reply?: string, headers?: string): void {
     if (!this.connected) return;
-    if (this.#outgoing.push({ subject, data, options }) === 1) this.#sendSoon();
-    this.#outgoingBytes += data.length;
-    if (this.#outgoingBytes >= limits.sendBytesMax) this.sendOutgoing();
+    if (this.#outgoing.bytes === 0) this.#sendSoon();
+    this.#outgoing.publish(subject, data, reply, headers);
+    if (this.#outgoing.bytes >= limits.sendBytesMax) this.sendOutgoing();
   }
 
   /** No more messages from the server for this subscription; those that are on their way are still handed over. */
   endAtServer(subscription: Subscription): void {
-    if (this.connected) (this.connection as unknown as Internals).protocol.unsub(subscription);
+    if (this.connected) this.#internals().protocol.unsub(subscription);
   }
 
   /** Hands over what this turn has published so far: whatever is said to the server next comes after it. */
   sendOutgoing(): void {
-    const outgoing = this.#outgoing;
-    if (outgoing.length === 0) return;
-    this.#outgoing = [];
-    this.#outgoingBytes = 0;
-    if (!this.connected) return;
-    for (const { subject, data, options } of outgoing) this.connection.publish(subject, data, options);
+    if (this.#outgoing.bytes === 0) return;
+    const bytes = this.#outgoing.take();
+    if (this.connected) this.#internals().protocol.sendCommand(bytes);
   }
 
   #sendSoon(): void {
@@ -109,6 +107,10 @@ export class NatsLink {
       stop = this.onStatus(() => reject(new LinkLostError(this.lane)));
     });
     return Promise.race([run(), lost]).finally(stop);
+  }
+
+  #internals(): Internals {
+    return this.connection as unknown as Internals;
   }
 
   async #follow(onError: (lane: string, error: Error) => void): Promise<void> {

@@ -18,7 +18,7 @@ import {
   type StoredRecord,
 } from './broker.ts';
 import { limits } from '../platform/limits.ts';
-import type { EncodedHeaders, ReplyMux } from './reply-mux.ts';
+import type { ReplyMux } from './reply-mux.ts';
 
 const EXPECTED_SEQUENCE = 'Nats-Expected-Last-Subject-Sequence';
 const WRONG_LAST_SEQUENCE = 10071;
@@ -50,7 +50,7 @@ export class NatsRecordStore implements RecordStore {
     return new Promise((resolve) => {
       const settle = (reply: Msg | string): void =>
         resolve(typeof reply === 'string' ? { kind: 'unknown', reason: reply } : attemptOf(reply));
-      this.#appends.send(subject, data, timeoutMs, settle, new ExpectationHeader(expected));
+      this.#appends.send(subject, data, timeoutMs, settle, expectationHeader(expected));
     });
   }
 
@@ -81,16 +81,8 @@ export class NatsRecordStore implements RecordStore {
 
 const NOTHING = new Uint8Array(0);
 
-class ExpectationHeader implements EncodedHeaders {
-  readonly #expected: number;
-
-  constructor(expected: number) {
-    this.#expected = expected;
-  }
-
-  encode(): Uint8Array {
-    return Buffer.from(`NATS/1.0\r\n${EXPECTED_SEQUENCE}:${this.#expected}\r\n\r\n`, 'latin1');
-  }
+function expectationHeader(expected: number): string {
+  return `NATS/1.0\r\n${EXPECTED_SEQUENCE}:${expected}\r\n\r\n`;
 }
 
 function attemptOf(reply: Msg): AppendAttempt {
@@ -100,18 +92,22 @@ function attemptOf(reply: Msg): AppendAttempt {
 }
 
 const ACK_HEAD = Buffer.from('{"stream":"');
-const ACK_SEQUENCE = Buffer.from('","seq":');
+const ACK_SEQUENCE = Buffer.from('"seq":');
+const SPACE = 0x20;
+const COMMA = 0x2c;
 const QUOTE = 0x22;
 const ZERO = 0x30;
 const NINE = 0x39;
 
-/** N of `{"stream":"…","seq":N`, which is how the server writes an acknowledgement; undefined for anything else. */
+/** N of `{"stream":"…", "seq":N`, which is how the server writes an acknowledgement; undefined for anything else. */
 export function acknowledgedSequence(data: Uint8Array): number | undefined {
   if (!holdsAt(data, 0, ACK_HEAD)) return undefined;
   const nameEnd = data.indexOf(QUOTE, ACK_HEAD.length);
-  if (nameEnd < 0 || !holdsAt(data, nameEnd, ACK_SEQUENCE)) return undefined;
+  if (nameEnd < 0 || data[nameEnd + 1] !== COMMA) return undefined;
+  const key = data[nameEnd + 2] === SPACE ? nameEnd + 3 : nameEnd + 2;
+  if (!holdsAt(data, key, ACK_SEQUENCE)) return undefined;
   let sequence = 0;
-  for (let at = nameEnd + ACK_SEQUENCE.length; at < data.length; at += 1) {
+  for (let at = key + ACK_SEQUENCE.length; at < data.length; at += 1) {
     const byte = data[at] ?? 0;
     if (byte < ZERO || byte > NINE) break;
     sequence = sequence * 10 + byte - ZERO;

@@ -10,16 +10,11 @@
  */
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
-import { createInbox, type Msg, type MsgHdrs } from '@nats-io/transport-node';
+import { createInbox, type Msg } from '@nats-io/transport-node';
 import { guarded, type NatsLink } from './nats-link.ts';
 
 export type NoReply = 'timeout' | 'disconnected' | 'overloaded' | 'no-responders';
 type Settle = (reply: Msg | NoReply) => void;
-
-/** What nats.js asks of a headers object on publish; its own takes several times as long to fill. */
-export interface EncodedHeaders {
-  encode(): Uint8Array;
-}
 
 interface Pending {
   readonly deadlineMs: number;
@@ -52,14 +47,13 @@ export class ReplyMux {
     });
   }
 
-  /** `settle` may be called before this returns. */
-  send(subject: string, data: Uint8Array, timeoutMs: number, settle: Settle, headers?: EncodedHeaders): void {
+  /** `settle` may be called before this returns. `headers`: the whole header block, empty line included. */
+  send(subject: string, data: Uint8Array, timeoutMs: number, settle: Settle, headers?: string): void {
     if (!this.#link.connected) return settle('disconnected');
     if (this.#pending.size >= limits.natsRepliesPendingMax) return settle('overloaded');
     this.#lastId += 1;
     const reply = `${this.#inbox}.${this.#lastId}`;
-    const options = headers === undefined ? { reply } : { reply, headers: headers as unknown as MsgHdrs };
-    this.#link.publish(subject, data, options);
+    this.#link.publish(subject, data, reply, headers);
     // Overdue replies are found by a sweep: due one sweep early, so that none settles late (X1).
     const waitMs = Math.max(0, timeoutMs - limits.natsReplySweepMs);
     const deadlineMs = this.#clock.monotonicMs() + waitMs;

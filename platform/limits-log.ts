@@ -32,6 +32,8 @@ export const logLimits = {
   sendBurstMax: 4,
   /** Bytes that wait for their write. Beyond: they leave at once, and what comes later after them. */
   sendBytesMax: 32 * kib,
+  /** What is published is gathered in slabs of so much; a new one is taken when one is full. */
+  sendSlabBytes: 64 * kib,
   /** Time-outs this close to each other share a timer: they are kept by firing up to this much early. */
   natsReplySweepMs: 20,
   /** Spread over which clients of a restarted broker come back, added to natsReconnectWaitMs. */
