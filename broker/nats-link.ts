@@ -40,8 +40,8 @@ export class NatsLink {
   readonly #listeners = new Set<(status: LaneStatus) => void>();
   readonly #clock: Clock;
   readonly #pace = new SendPace();
-  #status: LaneStatus = 'connected';
   readonly #outgoing = new PublishWriter(limits.sendSlabBytes);
+  #status: LaneStatus = 'connected';
 
   /** `onError` hears what the server refuses (permissions above all); it never concerns a single call's outcome. */
   constructor(lane: string, connection: NatsConnection, clock: Clock, onError: (lane: string, error: Error) => void) {
@@ -125,6 +125,8 @@ export class NatsLink {
   #become(status: LaneStatus): void {
     if (status === this.#status || this.#status === 'closed') return;
     this.#status = status;
+    // What waited for the lost connection must not leave on the next one (N1).
+    this.#outgoing.take();
     for (const listener of [...this.#listeners]) listener(status);
   }
 }
