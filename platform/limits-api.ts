@@ -23,6 +23,8 @@ export const apiLimits = {
   httpLingerMs: 20,
   /** Requests in progress in one webapp. Beyond: HTTP 503, `service_unavailable`, Retry-After 1. */
   httpRequestsInProgressMax: 10_000,
+  /** Time of one event-loop turn for beginning requests. Beyond: in the next turn, in the order in which they came. */
+  httpSliceMs: 20,
   /** A frame on an RTM socket. Beyond: the socket is closed with 4201. */
   rtmFrameBytesMax: 16 * kib,
   /** A resume frame. Beyond: the socket is closed (1009); send several frames instead. */

@@ -9,7 +9,10 @@
  *     all do, costs no timer; while nothing at all arrives, uWebSockets.js's own 10 s of silence count.
  * H5  A listener that stops serves on what its clients have open, and each answer closes its connection: whoever asks now
  *     and then learns from an answer that it has to go elsewhere. Nothing in progress is cut before the grace is over.
+ * H6  However many ask at once, a turn of the event loop begins requests for no longer than `httpSliceMs`: the process must
+ *     answer its broker in between, and its heartbeats must leave.
  */
+import { TurnSlices } from '../actors/turn-slices.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -67,6 +70,7 @@ class HttpServer {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #limits: HttpLimits;
+  readonly #slices: TurnSlices;
   readonly #counts = { requests: 0, tooLarge: 0, overloaded: 0, aborted: 0 };
   #inProgress = 0;
   #draining = false;
@@ -77,6 +81,7 @@ class HttpServer {
     this.#handler = options.handler;
     this.#clock = options.clock;
     this.#logger = options.logger;
+    this.#slices = new TurnSlices(options.clock, limits.httpSliceMs);
     this.#limits = {
       bodyBytesMax: limits.httpBodyBytesMax,
       bodyDiscardBytesMax: limits.httpBodyDiscardBytesMax,
@@ -142,6 +147,10 @@ class HttpServer {
       return;
     }
     this.#inProgress += 1;
+    this.#slices.run(() => this.#begin(exchange, request));
+  }
+
+  #begin(exchange: Exchange, request: ApiRequest): void {
     void this.#handle(request).then((response) => {
       this.#inProgress -= 1;
       exchange.answer(response, this.#draining);

@@ -1,4 +1,5 @@
 /** The HTTP listener over real sockets on loopback: what it hands on, what it refuses, and that it survives both. */
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../platform/clock.ts';
@@ -185,6 +186,28 @@ describe('the HTTP listener', () => {
     expect(await second.json()).toEqual({ ok: false, error: 'service_unavailable' });
     release();
     expect((await first).status).toBe(200);
+  });
+
+  it('leaves turns of the event loop to others while hundreds ask at once', async () => {
+    const count = 150;
+    const base = await start((request) => {
+      const endMs = performance.now() + 2;
+      while (performance.now() < endMs);
+      return echo(request);
+    });
+    let turns = 0;
+    const beat = setInterval(() => (turns += 1), 1);
+    const port = Number(new URL(base).port);
+    const sockets = Array.from({ length: count }, () => connect(port, '127.0.0.1'));
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+    turns = 0;
+    const answers = sockets.map((socket) => once(socket, 'data'));
+    for (const socket of sockets) socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await Promise.all(answers);
+    clearInterval(beat);
+    for (const socket of sockets) socket.destroy();
+    // Two milliseconds each: at most ten requests and one more fit into a turn.
+    expect(turns).toBeGreaterThan(count / 20);
   });
 
   it('answers internal_error when a handler throws, and shows no stack', async () => {
