@@ -5,6 +5,9 @@
 # with one line that starts with `setup:`; what is wrong is one line too, with exit 2. It needs no root: a
 # nats-server that the system lacks is unpacked into .tools/, and nothing outside the checkout changes.
 #
+# With --peers it also gets what `belfry bench fanout` compares with and nothing else needs: a redis-server from the
+# PATH, or the distribution's unpacked into .tools/, with the libraries that the system lacks.
+#
 # The nats-server that serves is the first of these that is new enough, and `belfry dev` looks in the same order:
 #   $BELFRY_NATS_SERVER (its path), the PATH, /usr/sbin, .tools/bin/nats-server
 set -euo pipefail
@@ -29,6 +32,12 @@ at_least() {
     for (i = 1; i <= 3; i++) { if (h[i] + 0 > w[i] + 0) exit 0; if (h[i] + 0 < w[i] + 0) exit 1 }
     exit 0 }'
 }
+
+peers=no
+for argument in "$@"; do
+  [ "$argument" = --peers ] || die "unknown argument $argument; usage: ./scripts/setup.sh [--peers]"
+  peers=yes
+done
 
 # --- Node -----------------------------------------------------------------------------------------------------------
 
@@ -118,6 +127,10 @@ private_apt() {
     -o Acquire::Languages=none -o Acquire::Retries=2 -o APT::Update::Error-Mode=any "$@"
 }
 
+make_work_folder() {
+  [ -n "$work" ] || work=$(mktemp -d)
+}
+
 # Prints this machine's own mirror: the site from which its release's main packages come.
 apt_site() {
   local codename=$1
@@ -146,8 +159,8 @@ from_this_release() {
   unpack_deb "$work/own"
 }
 
-# The package of the release $1 ($3: its component), from the mirror $2.
-from_release() {
+# Reads the lists of the release $1 ($3: its component) from the mirror $2, for private_apt.
+read_lists() {
   local release=$1 site=$2 component=$3 keyring signed_by=''
   for keyring in /usr/share/keyrings/debian-archive-keyring.gpg /usr/share/keyrings/ubuntu-archive-keyring.gpg; do
     if [ -r "$keyring" ] && [[ $keyring == *"/$distribution-"* ]]; then signed_by="[signed-by=$keyring] "; fi
@@ -155,16 +168,25 @@ from_release() {
   rm -rf "$work/lists" "$work/cache" "$work/new"
   mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/new"
   printf 'deb %s%s %s %s\n' "$signed_by" "$site" "$release" "$component" >"$work/sources.list"
-  private_apt update >"$work/log" 2>&1 || return 1
+  private_apt update >"$work/log" 2>&1
+}
+
+# The nats-server package of the release $1 ($3: its component), from the mirror $2.
+from_release() {
+  read_lists "$@" || return 1
   (cd "$work/new" && private_apt download nats-server) >>"$work/log" 2>&1 || return 1
   unpack_deb "$work/new"
 }
 
-from_apt() {
-  command -v apt-get >/dev/null && command -v dpkg >/dev/null && [ -r /etc/os-release ] || return 1
-  local codename site releases component release
+read_os_release() {
   distribution=$(. /etc/os-release && printf '%s' "${ID:-}")
   codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+}
+
+from_apt() {
+  command -v apt-get >/dev/null && command -v dpkg >/dev/null && [ -r /etc/os-release ] || return 1
+  local site releases component release
+  read_os_release
   case "$distribution" in
     # `stable` is the newest stable release, whichever that is by now.
     debian) releases=stable component=main ;;
@@ -172,7 +194,7 @@ from_apt() {
     ubuntu) releases='resolute questing plucky' component=universe ;;
     *) return 1 ;;
   esac
-  work=$(mktemp -d)
+  make_work_folder
   from_this_release && return 0
   site=$(apt_site "$codename")
   if [ -z "$site" ]; then
@@ -209,8 +231,94 @@ install_nats_server() {
   die "install nats-server $NATS_VERSION_MIN or newer and put it on the PATH${nats_too_old:+; $nats_too_old}$(apt_reason)"
 }
 
+# --- redis-server, for the peers of `belfry bench fanout` -----------------------------------------------------------
+
+# Sets redis_server and redis_version to the first one that runs; `belfry bench` looks in the same order.
+find_redis_server() {
+  local candidate
+  for candidate in "$(command -v redis-server || true)" "$TOOLS/bin/redis-server"; do
+    [ -n "$candidate" ] && [ -x "$candidate" ] || continue
+    redis_version=$("$candidate" --version 2>/dev/null | sed -n 's/.* v=\([0-9][0-9.]*\).*/\1/p')
+    redis_server=$candidate
+    [ -z "$redis_version" ] || return 0
+  done
+  return 1
+}
+
+# The libraries that the package $2 asks for and the system has not; apt-get's own tool is $1 (apt-cache, or ours).
+missing_libraries() {
+  "$1" depends "$2" 2>/dev/null | awk '$1 == "Depends:" && $2 ~ /^lib/ { print $2 }' | while read -r library; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$library" 2>/dev/null)" = installed ] || printf '%s\n' "$library"
+  done
+}
+
+# Downloads redis-server, its program (which Debian keeps in redis-tools) and the missing libraries with the given
+# command into $work/redis.
+download_redis() {
+  rm -rf "$work/redis"
+  mkdir -p "$work/redis"
+  # shellcheck disable=SC2046
+  (cd "$work/redis" && "$@" download redis-server redis-tools $(missing_libraries "$redis_depends" redis-tools)) >"$work/log" 2>&1
+}
+
+system_apt() { apt-get -qq -o APT::Sandbox::User="$(id -un)" "$@"; }
+private_apt_cache() {
+  apt-cache -o Dir::State::lists="$work/lists" -o Dir::Cache="$work/cache" \
+    -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null "$@"
+}
+
+# From the lists that the machine has, else from lists of our own of its release.
+redis_from_apt() {
+  command -v apt-get >/dev/null && command -v dpkg >/dev/null && [ -r /etc/os-release ] || return 1
+  make_work_folder
+  redis_depends=apt-cache
+  if ! download_redis system_apt; then
+    local site component=main
+    read_os_release
+    [ "$distribution" != ubuntu ] || component=universe
+    site=$(apt_site "$codename")
+    [ -n "$site" ] && read_lists "$codename" "$site" "$component" || return 1
+    redis_depends=private_apt_cache
+    download_redis private_apt || return 1
+  fi
+  unpack_redis
+}
+
+unpack_redis() {
+  local package
+  rm -rf "$work/root"
+  for package in "$work"/redis/*.deb; do dpkg -x "$package" "$work/root"; done
+  mkdir -p "$TOOLS/bin" "$TOOLS/usr/bin" "$TOOLS/usr/lib"
+  cp -Lf "$work/root/usr/bin/redis-server" "$TOOLS/usr/bin/redis-server"
+  find "$work/root" -path '*/lib/*' -name 'lib*.so*' -exec cp -Pf {} "$TOOLS/usr/lib/" \;
+  cat >"$work/redis-server" <<'WRAPPER'
+#!/bin/sh
+# The redis-server that scripts/setup.sh --peers unpacked, with the libraries that it unpacked beside it.
+usr=$(cd "$(dirname "$0")/../usr" && pwd)
+export LD_LIBRARY_PATH="$usr/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+exec "$usr/bin/redis-server" "$@"
+WRAPPER
+  chmod +x "$work/redis-server"
+  mv -f "$work/redis-server" "$TOOLS/bin/redis-server"
+}
+
+redis_from_brew() {
+  command -v brew >/dev/null || return 1
+  brew install --quiet redis >/dev/null 2>&1
+}
+
+install_redis_server() {
+  find_redis_server && return 0
+  if { redis_from_apt || redis_from_brew; } && find_redis_server; then
+    say "redis-server $redis_version installed as $redis_server"
+    return 0
+  fi
+  die "install redis-server and put it on the PATH$(apt_reason)"
+}
+
 check_node
 install_dependencies
 install_nats_server
+[ "$peers" = no ] || install_redis_server
 build
-say "ready: Node.js $node_version, nats-server $nats_server_version ($nats_server)"
+say "ready: Node.js $node_version, nats-server $nats_server_version ($nats_server)${redis_server:+, redis-server $redis_version ($redis_server)}"
