@@ -4,7 +4,7 @@ import { callAll } from './api-client.ts';
 import { DeliveryCounter, type DeliveryReport } from './delivery-counter.ts';
 import { serveLoad } from './load-server.ts';
 import { machineClock } from './machine-clock.ts';
-import { WsClient } from './ws-client.ts';
+import { openSubscriber, type Subscriber, type Wire } from './subscriber.ts';
 
 export type FanoutSockets = {
   /** One RTM session per token; resolves when all are open. */
@@ -13,7 +13,10 @@ export type FanoutSockets = {
     readonly result: null;
   };
   /** Sockets of a peer, which need no ticket. */
-  readonly connectTo: { readonly params: { url: string; channel: string; count: number }; readonly result: null };
+  readonly connectTo: {
+    readonly params: { wire: Wire; url: string; channel: string; count: number };
+    readonly result: null;
+  };
   /** How many sockets have seen `seq` or a later one. */
   readonly reached: { readonly params: { seq: number }; readonly result: number };
   readonly deliveries: { readonly params: null; readonly result: number };
@@ -27,24 +30,20 @@ const upgradesMax = 32;
 const machine = machineClock(systemClock);
 
 let counter = new DeliveryCounter('');
-let sockets: WsClient[] = [];
+let sockets: Subscriber[] = [];
 serveLoad<FanoutSockets>({
   async connect({ api, channel, tokens }) {
     const answers = await callAll(
       api,
       tokens.map((token) => ({ method: 'rtm.connect', token, fields: {} })),
     );
-    await openAll(
-      channel,
-      answers.map((answer) => String(answer['url'])),
-    );
+    const urls = answers.map((answer) => String(answer['url']));
+    await openAll(channel, urls, (url) => openOne('plain', url, channel));
     return null;
   },
-  async connectTo({ url, channel, count }) {
-    await openAll(
-      channel,
-      Array.from({ length: count }, () => url),
-    );
+  async connectTo({ wire, url, channel, count }) {
+    const urls = Array.from({ length: count }, () => url);
+    await openAll(channel, urls, () => openOne(wire, url, channel));
     return null;
   },
   reached: ({ seq }) => counter.reached(seq),
@@ -58,32 +57,26 @@ serveLoad<FanoutSockets>({
   },
 });
 
-async function openAll(channel: string, urls: readonly string[]): Promise<void> {
+async function openAll(
+  channel: string,
+  urls: readonly string[],
+  open: (url: string) => Promise<Subscriber>,
+): Promise<void> {
   counter = new DeliveryCounter(channel);
   let next = 0;
   const work = async () => {
-    for (let url = urls[next++]; url !== undefined; url = urls[next++]) sockets.push(await openOne(counter, url));
+    for (let url = urls[next++]; url !== undefined; url = urls[next++]) sockets.push(await open(url));
   };
   await Promise.all(Array.from({ length: upgradesMax }, work));
 }
 
-/** Resolves at the server's first frame (`hello`): only then does the session get messages. */
-function openOne(into: DeliveryCounter, url: string): Promise<WsClient> {
-  return new Promise((resolve, reject) => {
-    const subscriber = into.subscriber();
-    let greeted = false;
-    const opening = WsClient.open(url, {
-      onRead: () => into.beginRead(machine.nowUs()),
-      onText(buffer, start, end) {
-        if (greeted) return into.take(subscriber, buffer, start, end);
-        greeted = true;
-        opening.then(resolve, reject);
-      },
-      onClose(reason) {
-        into.fail(`a socket ended: ${reason}`);
-        reject(new Error(reason));
-      },
-    });
-    opening.catch(reject);
+/** Resolves when the server has greeted it: only then does it get messages. */
+function openOne(wire: Wire, url: string, channel: string): Promise<Subscriber> {
+  const into = counter;
+  const subscriber = into.subscriber();
+  return openSubscriber(wire, url, channel, {
+    onRead: () => into.beginRead(machine.nowUs()),
+    onMessage: (buffer, start, end) => into.take(subscriber, buffer, start, end),
+    onClose: (reason) => into.fail(`a socket ended: ${reason}`),
   });
 }

@@ -3,36 +3,27 @@
  * whole path (HTTP, webapp, worker with its durable append, NATS, gateway); then each peer (peer.ts) sends the same bytes
  * to as many clients at the same rate. The figure is their ratio.
  *
- * F1  Cost is CPU time from the first post's due time until the last socket has the last message, by role. `fan-out
- *     path` leaves out the webapp, which takes the posts in; `all servers` counts every process.
+ * F1  Cost is CPU time from the first post's due time until the last socket has the last message, by role
+ *     (fanout-figures.ts).
  * F2  Each socket must get each posted message once, in order; else the run has failed.
  */
-import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
+import { defineOptions, integerSchema, switchSchema, type OptionValues } from '../platform/config.ts';
 import { limits } from '../platform/limits.ts';
 import { joinAll, makeChannels, makeUsers, type BenchChannel } from './bench-workspace.ts';
 import { checkDelivery, settle, type Delivered } from './fanout-checks.ts';
+import { latencyOf, measure, ratios } from './fanout-figures.ts';
 import type { FanoutPoster } from './fanout-poster.ts';
 import type { FanoutSockets } from './fanout-sockets.ts';
-import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
 import type { PeerSide } from './peer.ts';
+import { saturatedP99MsMax, sustainedRate } from './sustained-rate.ts';
 import { peersDescription, peersNamed, peersSchema } from './peers/peers.ts';
-import { totalCpu, type CpuByRole } from './process-meter.ts';
-import {
-  defineScenario,
-  prepared,
-  type Measurement,
-  type RunContext,
-  type RunResult,
-  type Session,
-} from './scenario.ts';
+import { defineScenario, prepared, type RunContext, type RunResult, type Session } from './scenario.ts';
 import { serverOptions } from './server-options.ts';
 import { openServers, type Servers } from './servers.ts';
 import { measureStretch, type Stretch } from './stretch.ts';
 import { recordOf } from './stretch-record.ts';
 
-/** Of belfry's deliveries per CPU-second to the peer's. */
-const ratioGoals: Readonly<Record<string, number>> = { uws: 0.8 };
 const warmUpSeconds = 2;
 const posterConnections = 64;
 
@@ -53,6 +44,10 @@ const options = defineOptions({
     schema: integerSchema(1, 1_000).default(limits.batchWindowMs),
     description: 'how long a peer that gathers messages for one turn gathers them',
   },
+  saturate: {
+    schema: switchSchema,
+    description: `who does not sustain --rate (p99 within ${saturatedP99MsMax} ms) runs at nine tenths of the highest rate that it does`,
+  },
   peer: { value: 'names', schema: peersSchema, description: peersDescription },
   ...serverOptions,
 });
@@ -64,6 +59,7 @@ export const fanoutScenario = defineScenario({
   summary: 'fan-out of one channel: deliveries per server CPU-second, against its peers',
   options,
   async open(context, values) {
+    for (const peer of peersNamed(values.peer)) peer.check?.(values);
     const servers = await openServers(context, values);
     return prepared(new FanoutSession(context, values, servers));
   },
@@ -77,11 +73,13 @@ class FanoutSession implements Session {
   readonly #poster: LoadGroup<FanoutPoster>;
   readonly #peers: PeerSide[] = [];
   #channel: BenchChannel = { id: '', token: '' };
+  #rate: number;
   #posted = 0;
 
   constructor(context: RunContext, values: Options, servers: Servers) {
     this.#context = context;
     this.#options = values;
+    this.#rate = values.rate;
     this.#servers = servers;
     this.#sockets = new LoadGroup<FanoutSockets>('./fanout-sockets', values.loadProcs, context);
     this.#poster = new LoadGroup<FanoutPoster>('./fanout-poster', 1, context);
@@ -100,7 +98,9 @@ class FanoutSession implements Session {
     const mine = (at: number) => tokens.filter((_, index) => index % this.#sockets.size === at);
     await this.#sockets.callEach('connect', (at) => ({ api: access.api, channel: channel.id, tokens: mine(at) }));
     progress.show('warming up');
-    const { failures } = await this.#deliver(warmUpSeconds);
+    const deliver = (rate: number) => this.#deliver(rate, warmUpSeconds);
+    if (this.#options.saturate) this.#rate = await sustainedRate(this.#rate, deliver);
+    const { failures } = await deliver(this.#rate);
     if (failures.length > 0) throw new Error(`fanout: FAILED while warming up: ${failures[0] ?? ''}`);
     const frame = (await this.#sockets.callAll('sampleFrame', null)).find((sample) => sample !== null);
     if (frame === undefined || frame === null) throw new Error('fanout: no message arrived while warming up');
@@ -115,12 +115,15 @@ class FanoutSession implements Session {
       load: [this.#sockets, this.#poster],
       progress: this.#sockets.progress('deliveries', 'deliveries'),
     };
-    const belfry = await measureStretch(this.#context, side, () => this.#deliver(seconds));
+    const belfry = await measureStretch(this.#context, side, () => this.#deliver(this.#rate, seconds));
     const peers: Stretch<Delivered>[] = [];
     for (const peer of this.#peers) peers.push(await peer.run(seconds));
     const all = [belfry, ...peers];
     return {
-      measurements: [...all.flatMap(measure), ...peers.flatMap((peer) => ratios(belfry, peer))],
+      measurements: [
+        ...all.flatMap((one) => measure(one, this.#options)),
+        ...peers.flatMap((peer) => ratios(belfry, peer, this.#options)),
+      ],
       failures: all.flatMap(({ subject, result }) => result.failures.map((failure) => `${subject}: ${failure}`)),
       notes: [windowNote, ...this.#peers.flatMap((peer) => peer.notes())],
       stretches: all.map((one) => recordOf(one, { 'post due to delivered': latencyOf(one).encode() })),
@@ -144,8 +147,8 @@ class FanoutSession implements Session {
   }
 
   /** Posts for so long and waits until every socket has everything. */
-  async #deliver(seconds: number): Promise<Delivered> {
-    const { rate, bytes } = this.#options;
+  async #deliver(rate: number, seconds: number): Promise<Delivered> {
+    const { bytes } = this.#options;
     const count = rate * seconds;
     const firstId = this.#posted;
     this.#posted += count;
@@ -158,61 +161,6 @@ class FanoutSession implements Session {
     const reports = await this.#sockets.callAll('report', null);
     return { reports, failures: [...failures, ...checkDelivery(reports, this.#options.sockets, firstId, count)] };
   }
-}
-
-/** Take the posts in, which is no part of the fan-out path (F1). */
-const ingressRoles = ['webapp', 'supervisor'];
-
-type Figures = { readonly deliveries: number; readonly pathCpu: number; readonly allCpu: number };
-
-function figuresOf({ result, cpu }: Stretch<Delivered>): Figures {
-  const deliveries = result.reports.reduce((sum, report) => sum + report.deliveries, 0);
-  const path = [...cpu.keys()].filter((role) => !ingressRoles.includes(role));
-  return { deliveries, pathCpu: totalCpu(cpu, path), allCpu: totalCpu(cpu) };
-}
-
-function latencyOf({ result }: Stretch<Delivered>): LatencyHistogram {
-  return LatencyHistogram.merged(result.reports.map((report) => report.latency));
-}
-
-function measure(stretch: Stretch<Delivered>): Measurement[] {
-  const { subject, seconds, cpu } = stretch;
-  const { deliveries, pathCpu, allCpu } = figuresOf(stretch);
-  const reads = stretch.result.reports.reduce((sum, report) => sum + report.reads, 0);
-  const { p50Ms, p99Ms } = latencyOf(stretch).percentiles();
-  const perSecond: Measurement[] = [
-    { subject, name: 'deliveries', unit: '/s', value: deliveries / seconds },
-    { subject, name: 'deliveries per CPU-second, fan-out path', unit: '', value: deliveries / pathCpu },
-  ];
-  if (allCpu !== pathCpu) {
-    perSecond.push({ subject, name: 'deliveries per CPU-second, all servers', unit: '', value: deliveries / allCpu });
-  }
-  return [
-    ...perSecond,
-    { subject, name: 'messages per read of a socket', unit: '', value: deliveries / reads },
-    ...cpuRows(subject, cpu, seconds),
-    { subject, name: 'latency p50', unit: 'ms', value: p50Ms },
-    { subject, name: 'latency p99', unit: 'ms', value: p99Ms },
-  ];
-}
-
-function cpuRows(subject: string, cpu: CpuByRole, seconds: number): Measurement[] {
-  return [...cpu].map(([role, used]) => ({ subject, name: `CPU of ${role}`, unit: 'cores', value: used / seconds }));
-}
-
-function ratios(belfry: Stretch<Delivered>, peer: Stretch<Delivered>): Measurement[] {
-  const mine = figuresOf(belfry);
-  const theirs = figuresOf(peer);
-  const base = theirs.deliveries / theirs.allCpu;
-  const goal = ratioGoals[peer.subject];
-  const ratio = (what: string, cpu: number): Measurement => ({
-    subject: 'ratio',
-    name: `belfry : ${peer.subject}, ${what}`,
-    unit: 'x',
-    value: mine.deliveries / cpu / base,
-  });
-  const path = ratio('fan-out path', mine.pathCpu);
-  return [goal === undefined ? path : { ...path, goal: { atLeast: goal } }, ratio('all servers', mine.allCpu)];
 }
 
 const windowNote = `belfry's batches wait at most ${limits.batchWindowMs} ms`;

@@ -5,6 +5,7 @@
  * V1  The bytes handed out are only valid during the call; the reader's caller may reuse its buffer afterwards.
  * V2  Frames of a server: unmasked and whole. Fragments, masks and lengths beyond `frameBytesMax` are errors.
  */
+import { ChunkCutter } from './chunk-cutter.ts';
 
 export const opcodes = { text: 1, close: 8, ping: 9, pong: 10 } as const;
 
@@ -19,7 +20,7 @@ const length64 = 127;
 
 export class FrameReader {
   readonly #sink: FrameSink;
-  #held: Buffer = Buffer.alloc(0);
+  readonly #chunks = new ChunkCutter((buffer, length) => this.#cut(buffer, length));
 
   constructor(sink: FrameSink) {
     this.#sink = sink;
@@ -27,12 +28,7 @@ export class FrameReader {
 
   /** Takes the first `length` bytes of `chunk`. @throws Error for what no server of ours sends (V2). */
   push(chunk: Buffer, length: number): void {
-    if (this.#held.length === 0) {
-      this.#keepRest(chunk, length, this.#cut(chunk, length));
-      return;
-    }
-    const joined = Buffer.concat([this.#held, chunk.subarray(0, length)]);
-    this.#keepRest(joined, joined.length, this.#cut(joined, joined.length));
+    this.#chunks.push(chunk, length);
   }
 
   /** Hands out whole frames; returns where the rest begins. */
@@ -48,11 +44,6 @@ export class FrameReader {
       at = end;
     }
     return at;
-  }
-
-  #keepRest(buffer: Buffer, length: number, from: number): void {
-    // A copy: the caller's buffer is used again (V1).
-    this.#held = from === length ? Buffer.alloc(0) : Buffer.from(buffer.subarray(from, length));
   }
 }
 

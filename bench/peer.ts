@@ -19,6 +19,8 @@ export type PeerWork = {
   readonly sockets: number;
   /** Messages a second. */
   readonly rate: number;
+  /** Less than `rate`, if that is more than the peer sustains (sustained-rate.ts). */
+  readonly saturate: boolean;
   /** Of a message's text. */
   readonly bytes: number;
   /** How long a peer that gathers messages for one turn may gather them. */
@@ -26,6 +28,8 @@ export type PeerWork = {
   /** Processes that hold the sockets. */
   readonly loadProcs: number;
   readonly channel: string;
+  /** The nats-server that was named; undefined: the one that the set-up brought. */
+  readonly natsServer: string | undefined;
   /** A message frame of ours: peers send the same with another text and, as its last field, their own seq. */
   readonly frame: string;
 };
@@ -41,6 +45,8 @@ export type PeerSide = {
 export type Peer = {
   readonly name: string;
   readonly summary: string;
+  /** @throws UsageError, in one line, where something that it needs is missing here; before anything is started. */
+  check?(work: Pick<PeerWork, 'natsServer'>): void;
   /** Starts its servers, connects its sockets, warms up. */
   open(context: RunContext, work: PeerWork): Promise<PeerSide>;
 };

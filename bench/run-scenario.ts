@@ -3,6 +3,7 @@
  *
  * S1  Ctrl-C ends the run and closes what was opened.
  */
+import { setMaxListeners } from 'node:events';
 import { systemClock } from '../platform/clock.ts';
 import { UsageError, type OptionValues } from '../platform/config.ts';
 import { SeededRng } from '../platform/rng.ts';
@@ -69,6 +70,8 @@ async function runAll(context: RunContext, bound: BoundScenario, count: number):
 /** The first signal interrupts; a second one, after a moment, is the system's business (S1). */
 function onInterrupt(): { readonly signal: AbortSignal; stop(): void } {
   const controller = new AbortController();
+  // Every load process listens.
+  setMaxListeners(0, controller.signal);
   const abort = () => controller.abort();
   process.on('SIGINT', abort);
   process.on('SIGTERM', abort);

@@ -1,17 +1,13 @@
 /**
- * A WebSocket client for load: the handshake, then raw frames through one buffer that all sockets of the process share.
+ * A WebSocket client for load: the handshake, then raw frames (raw-socket.ts).
  *
  * W1  Nothing is allocated per frame. Protocol pings are answered; a close, an error or the end of the stream is told
  *     once, with the reason.
  */
 import { randomBytes } from 'node:crypto';
-import type { Socket } from 'node:net';
 import { clientFrame, FrameReader, opcodes, type FrameSink } from './frame-reader.ts';
-import { connectReading } from './load-socket.ts';
+import { RawSocket } from './raw-socket.ts';
 
-/** One for all sockets: libuv fills it and hands it over before it fills it again. */
-const readBytes = 256 * 1_024;
-const shared = Buffer.allocUnsafe(readBytes);
 const headEnd = '\r\n\r\n';
 const headBytesMax = 16 * 1_024;
 
@@ -24,12 +20,11 @@ export type WsHandlers = {
 };
 
 export class WsClient {
-  readonly #socket: Socket;
+  readonly #socket: RawSocket;
   readonly #handlers: WsHandlers;
   readonly #reader: FrameReader;
   #head: Buffer | undefined = Buffer.alloc(0);
   #onOpen: (() => void) | undefined;
-  #closed = false;
 
   /** Resolves when the server has accepted the upgrade. */
   static open(url: string, handlers: WsHandlers): Promise<WsClient> {
@@ -49,10 +44,10 @@ export class WsClient {
     const place = new URL(url);
     this.#handlers = handlers;
     this.#reader = new FrameReader(this.#frame);
-    const onread = { buffer: shared, callback: (length: number, buffer: Uint8Array) => this.#read(length, buffer) };
-    this.#socket = connectReading(place, onread);
-    this.#socket.on('error', (error) => this.#end(`socket error: ${error.message}`));
-    this.#socket.on('close', () => this.#end('connection closed'));
+    this.#socket = new RawSocket(place, {
+      onBytes: (buffer, length) => this.#read(buffer, length),
+      onEnd: handlers.onClose,
+    });
     this.#socket.write(upgradeRequest(place.host, `${place.pathname}${place.search}`));
   }
 
@@ -61,20 +56,13 @@ export class WsClient {
   }
 
   close(): void {
-    this.#closed = true;
-    this.#socket.destroy();
+    this.#socket.close();
   }
 
-  #read(length: number, bytes: Uint8Array): boolean {
-    const buffer = bytes as Buffer;
+  #read(buffer: Buffer, length: number): void {
     this.#handlers.onRead();
-    try {
-      if (this.#head === undefined) this.#reader.push(buffer, length);
-      else this.#readHead(Buffer.concat([this.#head, buffer.subarray(0, length)]));
-    } catch (error) {
-      this.#end(error instanceof Error ? error.message : String(error));
-    }
-    return true;
+    if (this.#head === undefined) this.#reader.push(buffer, length);
+    else this.#readHead(Buffer.concat([this.#head, buffer.subarray(0, length)]));
   }
 
   #readHead(head: Buffer): void {
@@ -93,15 +81,8 @@ export class WsClient {
   readonly #frame: FrameSink = (opcode, buffer, start, end) => {
     if (opcode === opcodes.text) this.#handlers.onText(buffer, start, end);
     else if (opcode === opcodes.ping) this.#socket.write(clientFrame(opcodes.pong, buffer.subarray(start, end)));
-    else if (opcode === opcodes.close) this.#end(`closed by the server with ${closeCode(buffer, start, end)}`);
+    else if (opcode === opcodes.close) this.#socket.end(`closed by the server with ${closeCode(buffer, start, end)}`);
   };
-
-  #end(reason: string): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#socket.destroy();
-    this.#handlers.onClose(reason);
-  }
 }
 
 function closeCode(buffer: Buffer, start: number, end: number): number {

@@ -1,9 +1,12 @@
 /** The peers that `--peer` knows. */
 import { z } from 'zod';
 import type { Peer } from '../peer.ts';
+import { natsPeer } from './nats.ts';
+import { socketIoRedisPeer } from './socket-io-redis.ts';
 import { uwsPeer } from './uws.ts';
+import { wsRedisPeer } from './ws-redis.ts';
 
-const peers: readonly Peer[] = [uwsPeer];
+export const peers: readonly Peer[] = [socketIoRedisPeer, wsRedisPeer, natsPeer, uwsPeer];
 
 const names = peers.map(({ name }) => name);
 

@@ -12,6 +12,7 @@ import { serveLoad } from '../load-server.ts';
 import { machineClock } from '../machine-clock.ts';
 import { makeText } from '../message-text.ts';
 import { Schedule } from '../schedule.ts';
+import { MessageFrame } from './message-frame.ts';
 
 export type UwsServer = {
   readonly listen: { readonly params: null; readonly result: { readonly port: number } };
@@ -53,15 +54,14 @@ serveLoad<UwsServer>({
   publish: ({ frame, firstSeq, rate, count, bytes, windowMs }) =>
     new Promise((resolve) => {
       const schedule = new Schedule(machine.nowUs(), rate, count);
-      const like = JSON.parse(frame) as Record<string, unknown>;
+      const frames = new MessageFrame(frame);
       let turns = 0;
       const timer = systemClock.setInterval(() => {
-        if (
-          publishDue(schedule, (index, dueUs) =>
-            frameLike(like, firstSeq + index, makeText(firstSeq + index, dueUs, bytes)),
-          )
-        )
-          turns += 1;
+        const make = (index: number, dueUs: number) => {
+          const seq = firstSeq + index;
+          return JSON.stringify(frames.make(seq, makeText(seq, dueUs, bytes)));
+        };
+        if (publishDue(schedule, make)) turns += 1;
         if (!schedule.done) return;
         timer.cancel();
         resolve({ turns });
@@ -78,9 +78,4 @@ function publishDue(schedule: Schedule, make: (index: number, dueUs: number) => 
     any = true;
   }
   return any;
-}
-
-function frameLike(like: Readonly<Record<string, unknown>>, seq: number, text: string): string {
-  const { seq: _, ...rest } = like;
-  return JSON.stringify({ ...rest, text, seq });
 }

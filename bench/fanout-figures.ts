@@ -1,0 +1,101 @@
+/**
+ * What a stretch of fan-out says: rates, cost, latency; and how Belfry's compares with a peer's.
+ *
+ * C1  `deliveries per CPU-second` counts the CPU of server processes only, as the operating system does. `all servers` is
+ *     every process of the side; `fan-out path` leaves out those that take the posts in over HTTP and only that.
+ * C2  A ratio compares like with like: path with path, all with all. A peer that takes in nothing over HTTP (nats, uws) is
+ *     all path; its goal is about Belfry's path. The goal of socket.io-redis, which does, is about all servers.
+ */
+import type { Delivered } from './fanout-checks.ts';
+import { LatencyHistogram } from './histogram.ts';
+import { totalCpu, type CpuByRole } from './process-meter.ts';
+import type { Measurement } from './scenario.ts';
+import type { Stretch } from './stretch.ts';
+import { saturatedP99MsMax } from './sustained-rate.ts';
+
+/** Rates up to this are light load: messages come one by one, and nothing can be gathered. */
+const lightRateMax = 50;
+
+/** Deliveries a second up to which the latency has a goal of its own. */
+const easyDeliveriesMax = 100_000;
+const easyLatencyMs = { p50: 5, p99: 25 } as const;
+
+/** What was asked of every side. */
+export type Load = { readonly rate: number; readonly sockets: number; readonly saturate: boolean };
+
+type Compared = 'fan-out path' | 'all servers';
+type RatioGoal = { readonly of: Compared; readonly light?: number; readonly saturated: number };
+
+/** C2 */
+const ratioGoals: Readonly<Record<string, RatioGoal>> = {
+  'socket.io-redis': { of: 'all servers', light: 2.2, saturated: 12 },
+  nats: { of: 'fan-out path', saturated: 1.3 },
+  uws: { of: 'fan-out path', light: 0.9, saturated: 0.85 },
+};
+
+/** Take the posts in, which is no part of the fan-out path (C1). */
+const ingressRoles = ['webapp', 'supervisor', 'http'];
+
+type Figures = { readonly deliveries: number; readonly pathCpu: number; readonly allCpu: number };
+
+function figuresOf({ result, cpu }: Stretch<Delivered>): Figures {
+  const deliveries = result.reports.reduce((sum, report) => sum + report.deliveries, 0);
+  const path = [...cpu.keys()].filter((role) => !ingressRoles.includes(role));
+  return { deliveries, pathCpu: totalCpu(cpu, path), allCpu: totalCpu(cpu) };
+}
+
+export function latencyOf({ result }: Stretch<Delivered>): LatencyHistogram {
+  return LatencyHistogram.merged(result.reports.map((report) => report.latency));
+}
+
+export function measure(stretch: Stretch<Delivered>, load: Load): Measurement[] {
+  const { subject, seconds, cpu } = stretch;
+  const { deliveries, pathCpu, allCpu } = figuresOf(stretch);
+  const reads = stretch.result.reports.reduce((sum, report) => sum + report.reads, 0);
+  const { p50Ms, p99Ms } = latencyOf(stretch).percentiles();
+  const perSecond: Measurement[] = [
+    { subject, name: 'deliveries', unit: '/s', value: deliveries / seconds },
+    { subject, name: 'deliveries per CPU-second, fan-out path', unit: '', value: deliveries / pathCpu },
+  ];
+  if (allCpu !== pathCpu) {
+    perSecond.push({ subject, name: 'deliveries per CPU-second, all servers', unit: '', value: deliveries / allCpu });
+  }
+  return [
+    ...perSecond,
+    { subject, name: 'messages per read of a socket', unit: '', value: deliveries / reads },
+    ...cpuRows(subject, cpu, seconds),
+    { subject, name: 'latency p50', unit: 'ms', value: p50Ms, ...latencyGoal(subject, load, 'p50') },
+    { subject, name: 'latency p99', unit: 'ms', value: p99Ms, ...latencyGoal(subject, load, 'p99') },
+  ];
+}
+
+/** Of Belfry's latency: the bound of a saturated figure, and what is wanted at loads that leave room. */
+function latencyGoal(subject: string, load: Load, percentile: 'p50' | 'p99'): Pick<Measurement, 'goal'> {
+  if (subject !== 'belfry') return {};
+  if (load.saturate) return percentile === 'p99' ? { goal: { atMost: saturatedP99MsMax } } : {};
+  return load.rate * load.sockets <= easyDeliveriesMax ? { goal: { atMost: easyLatencyMs[percentile] } } : {};
+}
+
+function cpuRows(subject: string, cpu: CpuByRole, seconds: number): Measurement[] {
+  return [...cpu].map(([role, used]) => ({ subject, name: `CPU of ${role}`, unit: 'cores', value: used / seconds }));
+}
+
+export function ratios(belfry: Stretch<Delivered>, peer: Stretch<Delivered>, load: Load): Measurement[] {
+  const [mine, theirs] = [figuresOf(belfry), figuresOf(peer)];
+  const goal = ratioGoals[peer.subject];
+  const row = (of: Compared, value: number): Measurement => {
+    const plain = { subject: 'ratio', name: `belfry : ${peer.subject}, ${of}`, unit: 'x', value };
+    const atLeast = goal?.of === of ? goalAt(goal, load) : undefined;
+    return atLeast === undefined ? plain : { ...plain, goal: { atLeast } };
+  };
+  const perCpu = mine.deliveries / theirs.deliveries;
+  return [
+    row('fan-out path', (perCpu * theirs.pathCpu) / mine.pathCpu),
+    row('all servers', (perCpu * theirs.allCpu) / mine.allCpu),
+  ];
+}
+
+function goalAt(goal: RatioGoal, { rate, saturate }: Load): number | undefined {
+  if (saturate) return goal.saturated;
+  return rate <= lightRateMax ? goal.light : undefined;
+}

@@ -1,0 +1,31 @@
+/**
+ * `--peer socket.io-redis`: Socket.IO with the Redis adapter of its documentation, in two processes with redis-server
+ * between them, as people run it. `http` takes each message in over HTTP and emits it to the room; the adapter publishes
+ * it; `sockets`, which holds the members' sockets, gets it from `redis` and writes it to each of them.
+ *
+ * Tuned as its documentation says: WebSocket only (no long polling to begin with), no compression, no client files
+ * served. Its engine is `ws`, as it comes; it frames each event once for all sockets.
+ */
+import type { Peer } from '../peer.ts';
+import { prepared } from '../scenario.ts';
+import { DeployedSide } from './deployed-side.ts';
+import { checkRedisPeer, deployOnRedis, type RedisPeerSpec } from './redis-deployment.ts';
+import { socketIoPath } from './socket-io-frames.ts';
+
+const spec: RedisPeerSpec = {
+  name: 'socket.io-redis',
+  server: './peers/socket-io-server',
+  packages: ['socket.io', '@socket.io/redis-adapter', 'redis'],
+  wire: 'socket.io',
+  path: socketIoPath,
+  notes: [
+    'is http -> redis -> sockets, all three counted; WebSocket only, no compression; every message is written at once; it stores nothing',
+  ],
+};
+
+export const socketIoRedisPeer: Peer = {
+  name: spec.name,
+  summary: 'Socket.IO with its Redis adapter',
+  check: () => checkRedisPeer(spec),
+  open: (context, work) => prepared(new DeployedSide(context, deployOnRedis(spec), work)),
+};
