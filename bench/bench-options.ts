@@ -54,6 +54,11 @@ const outputOptions = defineOptions({
     schema: path,
     description: 'write everything that was measured there; - is standard output, instead of the table',
   },
+  html: {
+    value: 'file',
+    schema: path,
+    description: 'write a page with charts there: latency percentiles, rates, CPU by role; it needs no network',
+  },
   progress: {
     value: 'kind',
     schema: z.enum(progressKinds).default('auto'),

@@ -7,13 +7,14 @@
  * Q2  A run that lost, doubled or disordered a message prints FAILED and makes the exit code 1. A missed goal does not.
  */
 import type { Command } from 'commander';
-import { addOptions, createProgram, readOptions, UsageError } from '../platform/config.ts';
+import { addOptions, createProgram, readOptions, UsageError, type OptionValues } from '../platform/config.ts';
 import { appendScenario } from './append.ts';
 import { commonOptions } from './bench-options.ts';
 import { failoverScenario } from './failover.ts';
 import { fanoutScenario } from './fanout.ts';
 import { postsScenario } from './posts.ts';
 import { compareText } from './report/compare.ts';
+import { writeHtml } from './report/html-report.ts';
 import type { Result } from './report/result.ts';
 import { isStandardOutput, readCompared, writeResult } from './report/result-file.ts';
 import { textReport } from './report/text-report.ts';
@@ -74,13 +75,14 @@ function addScenario(program: Command, scenario: Scenario): void {
 async function measureCommand(command: Command, scenario: Scenario): Promise<void> {
   const options = readOptions(command, commonOptions);
   const result = await runScenario(scenario, scenario.bind(command), options);
-  await present(result, options.json);
+  await present(result, options);
   if (!result.failed) return;
   throw new BenchFailedError(`FAILED: ${result.failures.length} checks; the first: ${result.failures[0] ?? ''}`);
 }
 
 /** Q1 */
-async function present(result: Result, json: string | undefined): Promise<void> {
+async function present(result: Result, { json, html }: OptionValues<typeof commonOptions>): Promise<void> {
   if (!isStandardOutput(json)) process.stdout.write(textReport(result));
   if (json !== undefined) await writeResult(json, result);
+  if (html !== undefined) await writeHtml(html, result);
 }

@@ -54,6 +54,11 @@ export class LatencyHistogram {
     return { p50Ms: ms(50), p99Ms: ms(99), maxMs: histogram.maxValue / 1_000 };
   }
 
+  /** The value in milliseconds that `percentile` of 100 are at or below. */
+  valueMsAt(percentile: number): number {
+    return this.#whole().getValueAtPercentile(percentile) / 1_000;
+  }
+
   encode(): string {
     return encodeIntoCompressedBase64(this.#whole());
   }

@@ -6,7 +6,7 @@ import { systemRng } from '../platform/rng.ts';
 import { devFilePath } from './dev-file.ts';
 import { DevSupervisor, type DevOptions, type DevReady } from './dev-supervisor.ts';
 import { findNatsServer, type NatsServerBinary } from './nats-server-binary.ts';
-import { projectRoot } from './project-root.ts';
+import { projectRoot } from '../platform/project-root.ts';
 import { asOneLine } from './role.ts';
 import { checkRuntime } from './runtime-check.ts';
 

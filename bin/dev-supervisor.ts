@@ -23,7 +23,7 @@ import { portIsFree } from '../platform/free-port.ts';
 import { initCluster } from './init-cluster.ts';
 import { natsSpecs, natsUrl } from './nats-process.ts';
 import type { NatsServerBinary } from './nats-server-binary.ts';
-import { projectRoot } from './project-root.ts';
+import { projectRoot } from '../platform/project-root.ts';
 
 export type DevOptions = {
   readonly port: number;

@@ -16,7 +16,7 @@ import {
   webappOptions,
   workerOptions,
 } from './option-tables.ts';
-import { projectVersion } from './project-root.ts';
+import { projectVersion } from '../platform/project-root.ts';
 
 const clock = systemClock;
 

@@ -24,7 +24,7 @@ import { systemRng, type Rng } from '../platform/rng.ts';
 import type { NodeEntry, Role } from '../protocol/cluster.ts';
 import { makeIncarnation, parseNodeId, type Incarnation, type NodeId } from '../protocol/ids.ts';
 import { startAdminListener } from '../transport/admin-listener.ts';
-import { projectVersion } from './project-root.ts';
+import { projectVersion } from '../platform/project-root.ts';
 import { readyLine } from './ready-line.ts';
 import { checkRuntime } from './runtime-check.ts';
 

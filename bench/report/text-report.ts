@@ -1,15 +1,15 @@
 /** The table for people: every figure with its spread and its goal, then what one must know to believe it. */
 import type { Detail, Goal } from '../scenario.ts';
-import { formatNumber, tableLines } from '../table.ts';
+import { formatNumber, tableLines, type Align } from '../table.ts';
 import type { Figure } from './figures.ts';
 import type { Result } from './result.ts';
 
 export function textReport(result: Result): string {
-  const { runs, notes, failures } = result;
+  const { runs, notes, failures, figures } = result;
   const lines = [
     headline(result),
     '',
-    ...(runs.length > 1 ? spreadTable(result) : singleTable(result)),
+    ...tableLines(...(runs.length > 1 ? spreadTable(figures) : singleTable(figures))),
     ...runs.flatMap((run) => run.details ?? []).flatMap(detailLines),
     ...section(notes.map((note) => `note: ${note}`)),
     ...section(failures.map((failure) => `FAILED: ${failure}`)),
@@ -29,11 +29,16 @@ export function headline({
   return `${scenario}: ${times} of ${String(options['seconds'])} s; ${cores} cores, ${memoryGib} GiB, Node.js ${node}, ${platform}`;
 }
 
-export function goalText(goal: Goal): string {
+export function goalVerdict({ goal, met }: Figure): string | undefined {
+  return goal === undefined ? undefined : `${goalText(goal)}: ${met === true ? 'met' : 'missed'}`;
+}
+
+function goalText(goal: Goal): string {
   return 'atLeast' in goal ? `>= ${formatNumber(goal.atLeast)}` : `<= ${formatNumber(goal.atMost)}`;
 }
 
-function spreadTable({ figures }: Result): string[] {
+/** The table of several runs: its heads, their sides and its rows. */
+export function spreadTable(figures: readonly Figure[]): [string[], Align[], string[][]] {
   const rows = figures.map((figure) => [
     figure.subject,
     figure.name,
@@ -41,29 +46,25 @@ function spreadTable({ figures }: Result): string[] {
     formatNumber(figure.min),
     formatNumber(figure.max),
     figure.unit,
-    goalCell(figure),
+    goalVerdict(figure) ?? '',
   ]);
   const heads = ['whose', 'what', 'median', 'min', 'max', 'unit', 'goal'];
-  return tableLines(heads, ['left', 'left', 'right', 'right', 'right', 'left', 'left'], rows);
+  return [heads, ['left', 'left', 'right', 'right', 'right', 'left', 'left'], rows];
 }
 
-function singleTable({ figures }: Result): string[] {
+function singleTable(figures: readonly Figure[]): [string[], Align[], string[][]] {
   const rows = figures.map((figure) => [
     figure.subject,
     figure.name,
     formatNumber(figure.median),
     figure.unit,
-    goalCell(figure),
+    goalVerdict(figure) ?? '',
   ]);
-  return tableLines(['whose', 'what', 'value', 'unit', 'goal'], ['left', 'left', 'right', 'left', 'left'], rows);
+  return [['whose', 'what', 'value', 'unit', 'goal'], ['left', 'left', 'right', 'left', 'left'], rows];
 }
 
 function detailLines({ title, heads, aligns, rows }: Detail): string[] {
   return ['', title, ...tableLines(heads, aligns, rows)];
-}
-
-function goalCell({ goal, met }: Figure): string {
-  return goal === undefined ? '' : `${goalText(goal)}: ${met === true ? 'met' : 'missed'}`;
 }
 
 /** Set apart by an empty line, when there is anything. */

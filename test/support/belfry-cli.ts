@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { projectRoot } from '../../bin/project-root.ts';
+import { projectRoot } from '../../platform/project-root.ts';
 
 export const belfryBinary = join(projectRoot(), 'dist/bin/belfry.js');
 

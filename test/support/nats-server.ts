@@ -13,7 +13,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { projectRoot } from '../../bin/project-root.ts';
+import { projectRoot } from '../../platform/project-root.ts';
 
 const NATS_USERS = ['webapp', 'worker', 'gateway', 'admin', 'sys'] as const;
 export type NatsUser = (typeof NATS_USERS)[number];

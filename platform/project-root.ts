@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { assert } from '../platform/assert.ts';
+import { assert } from './assert.ts';
 
 type Package = { readonly name: string; readonly version: string };
 
