@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Peer } from '../../bench/peer.ts';
 import { processTree } from '../../bench/process-stat.ts';
 import type { RunContext } from '../../bench/scenario.ts';
-import { projectRoot } from '../../bin/project-root.ts';
+import { projectRoot } from '../../platform/project-root.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { SeededRng } from '../../platform/rng.ts';
 
