@@ -249,6 +249,21 @@ describe('members', () => {
     expect(await joining).toMatchObject({ ok: true });
     expect((await webapp.ask(user, { kind: 'memberships' })).channels).toHaveLength(1);
   });
+
+  test('who was not told when the owner died is told by the next one, once the channel is asked for anything', async () => {
+    const worker = await startOwner([ALICE]);
+    const user = userId(7);
+    worker.host.abandon(slotOf(user), 'moved');
+    const before = logEnd();
+    void worker.direct(GENERAL, { kind: 'join', user, mutation: mutation('j') });
+    await until('the join in the log', () => logEnd() > before);
+    worker.host.abandon(SLOT, 'died');
+    worker.own(slotOf(user), 2);
+    worker.own(SLOT, 2, true);
+    expect((await webapp.ask(user, { kind: 'memberships' })).channels).toEqual([]);
+    await webapp.ask(GENERAL, { kind: 'info', viewer: ALICE });
+    await until('the note', async () => (await webapp.ask(user, { kind: 'memberships' })).channels.length === 1);
+  });
 });
 
 test('typing reaches subscribed gateways once per while, from members only', async () => {
