@@ -7,6 +7,7 @@
  * L3  What an actor needs at once is bounded: a page and a range of events hold at most logPageBytesMax (one record more,
  *     where a single one is larger). What is read for them fits: few records where they are large, and along a range ever
  *     more where they are small, since finding a window costs the same whatever its size.
+ * L4  The record that `open` read is not read again by the same reader: records never change.
  */
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
@@ -68,6 +69,8 @@ type Sought = Fetched | { readonly kind: 'none' };
 export class LogReader {
   readonly #source: LogSource;
   readonly #address: LogAddress;
+  /** The newest record as `open` found it: of a short log, what comes next is often in there (L4). */
+  #newest: PlacedRecord | undefined;
 
   constructor(source: LogSource, address: LogAddress) {
     this.#source = source;
@@ -80,6 +83,7 @@ export class LogReader {
     if (tail === undefined) return { kind: 'open', position: emptyLog, epoch: 0 };
     if (tail.kind !== 'record') return tail;
     const { sequence, record } = tail.placed;
+    this.#newest = tail.placed;
     const skipStack = await this.#skipStack(tail.placed, signal);
     if ('kind' in skipStack) return skipStack;
     const lastTs = await this.#lastTs(tail.placed, signal);
@@ -263,6 +267,7 @@ export class LogReader {
 
   async #fetch(place: RecordPlace, signal: AbortSignal): Promise<Fetched> {
     const { sequence } = place.pointer;
+    if (sequence === this.#newest?.sequence) return { kind: 'record', placed: this.#newest };
     const read = await this.#persistently(() => this.#source.store.at(this.#address.stream, sequence), signal);
     if (read.kind === 'unavailable') return { kind: 'unavailable', reason: String(read.cause) };
     return read.kind === 'absent' ? { kind: 'trimmed' } : this.#place(read.record, place.index);

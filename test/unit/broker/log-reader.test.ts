@@ -65,6 +65,20 @@ describe('opening a log', () => {
     );
   });
 
+  it('reads the newest record once, also where what is asked for next is in it (L4)', async () => {
+    for (const [recordSizes, reads] of [
+      [[2], 0],
+      [[2, 2], 1],
+    ] as const) {
+      const { reader, store, position, last } = reading(recordSizes);
+      await reader.open(never);
+      store.reads = 0;
+      const range = await reader.eventsBetween(position, { afterSeq: 0, upToSeq: last, count: 10 }, never);
+      expect(range.kind === 'events' && range.events.map(({ seq }) => seq)).toHaveLength(last);
+      expect(store.reads).toBe(reads);
+    }
+  });
+
   it('reads one record per set bit of the newest index', async () => {
     for (const [count, reads] of [
       [1, 1],
