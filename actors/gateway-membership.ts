@@ -17,7 +17,7 @@ import { adoptAcks } from './gateway-posts.ts';
 import { startFollowingLate, stopFollowing } from './gateway-resume.ts';
 import { endSession, greet } from './gateway-session.ts';
 import { markDirty } from './gateway-slots.ts';
-import { slotFor, type Ask, type Stream, type Turn, type User } from './gateway-state.ts';
+import { OPEN, slotFor, type Ask, type Stream, type Turn, type User } from './gateway-state.ts';
 import { beginStream, dropIfUnused, noteTail, obtainStream } from './gateway-stream.ts';
 
 export function obtainUser(turn: Turn, id: UserId, team: TeamId): User {
@@ -146,7 +146,9 @@ function openIfComplete(turn: Turn, user: User): void {
     return;
   }
   if (user.asks !== undefined) return;
-  user.phase = { kind: 'open' };
+  user.phase = OPEN;
+  // Without the room that an array keeps which was pushed to.
+  user.streams = user.streams.slice();
   for (const session of user.sessions) greet(turn, session);
 }
 

@@ -21,7 +21,7 @@ import type { StreamId } from '../protocol/ids.ts';
 import type { Page, PageEvent } from './gateway-messages.ts';
 import { acknowledgeRead, flushAcks, type Acknowledged } from './gateway-posts.ts';
 import { endSession } from './gateway-session.ts';
-import type { Session, SessionPhase, Stream, Turn, Waiter } from './gateway-state.ts';
+import { LIVE, type Session, type SessionPhase, type Stream, type Turn, type Waiter } from './gateway-state.ts';
 import { dropIfUnused, noteTail } from './gateway-stream.ts';
 
 type ResumeFrame = Extract<ClientFrame, { kind: 'resume' }>;
@@ -265,7 +265,7 @@ function endWaiter(turn: Turn, waiter: Waiter): void {
 function finishIfCaughtUp(turn: Turn, session: Session): void {
   const { phase } = session;
   if (phase.kind !== 'resuming' || phase.behind > 0) return;
-  session.phase = { kind: 'live' };
+  session.phase = LIVE;
   const reply = phase.replyTo === undefined ? { ok: true } : { ok: true, reply_to: phase.replyTo };
   send(turn, session, [jsonFrame(reply)]);
 }

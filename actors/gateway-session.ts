@@ -16,14 +16,14 @@ import {
   type ClientFrame,
 } from '../protocol/client-frames.ts';
 import { CLOSE, type CloseCode } from '../protocol/close-codes.ts';
-import { makeSessionId, type StreamId } from '../protocol/ids.ts';
+import { makeSessionId, type StreamId, type TeamId } from '../protocol/ids.ts';
 import { obtainUser } from './gateway-membership.ts';
 import type { SessionClaims } from './gateway-messages.ts';
 import { postMessage } from './gateway-posts.ts';
 import { endPresence, queryPresence, subscribePresence } from './gateway-presence.ts';
 import { forgetWaiters, resume } from './gateway-resume.ts';
 import { requestAnnouncement } from './gateway-slots.ts';
-import type { Session, Turn } from './gateway-state.ts';
+import { LIVE, type Session, type Turn, type User } from './gateway-state.ts';
 
 export function openSession(turn: Turn, number: number, claims: SessionClaims): void {
   const { state, nowMs } = turn;
@@ -31,7 +31,7 @@ export function openSession(turn: Turn, number: number, claims: SessionClaims): 
   const session: Session = {
     number,
     user,
-    claims,
+    claims: ownClaims(turn, user, claims),
     phase: { kind: 'setting-up', deadlineMs: nowMs + state.limits.sessionSetupMs },
     allowance: state.limits.sessionFramesBurstMax,
     allowanceAtMs: nowMs,
@@ -44,9 +44,18 @@ export function openSession(turn: Turn, number: number, claims: SessionClaims): 
   };
   state.sessions.set(number, session);
   state.unready.add(session);
-  user.sessions.push(session);
+  // Not pushed: most users have one session, and an array that was pushed to keeps room for seventeen.
+  user.sessions = user.sessions.concat(session);
   requestAnnouncement(turn, user);
   if (user.phase.kind === 'open') greet(turn, session);
+}
+
+/** What a session goes on needing of its ticket; ids are the strings that the state has already. */
+function ownClaims({ state }: Turn, user: User, claims: SessionClaims): SessionClaims {
+  const { bot, tokenHash, unlimited, resume: resumes, batchPresenceAware } = claims;
+  const team = (state.streams.get(claims.team)?.id as TeamId | undefined) ?? claims.team;
+  const own = { user: user.id, team, tokenHash, unlimited, resume: resumes, batchPresenceAware };
+  return bot === undefined ? own : { ...own, bot };
 }
 
 /** Everything is admitted: hello. A gateway that is cut off keeps it back, for what it knows may be old. */
@@ -64,7 +73,7 @@ export function greet(turn: Turn, session: Session): void {
     });
     return;
   }
-  session.phase = { kind: 'live' };
+  session.phase = LIVE;
   turn.state.unready.delete(session);
   turn.out.push({ kind: 'send', session: number, frames: [HELLO] });
   for (const stream of user.streams) turn.out.push({ kind: 'subscribe', session: number, topic: stream.id });
@@ -93,7 +102,7 @@ function forgetSession(turn: Turn, session: Session): boolean {
   if (!state.sessions.delete(session.number)) return false;
   const { user } = session;
   state.unready.delete(session);
-  user.sessions.splice(user.sessions.indexOf(session), 1);
+  user.sessions = user.sessions.filter((other) => other !== session);
   forgetWaiters(turn, session);
   endPresence(turn, session);
   requestAnnouncement(turn, user);

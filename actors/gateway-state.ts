@@ -45,6 +45,9 @@ export type SessionPhase =
   | { readonly kind: 'resuming'; readonly replyTo: number | undefined; behind: number }
   | { readonly kind: 'live' };
 
+/** The same for all: there are as many as sessions. */
+export const LIVE: SessionPhase = { kind: 'live' };
+
 export interface Post {
   readonly number: number;
   /** The client's id of the frame. */
@@ -63,8 +66,8 @@ export interface User {
   readonly id: UserId;
   readonly slot: Slot;
   phase: UserPhase;
-  readonly sessions: Session[];
-  readonly streams: Stream[];
+  sessions: readonly Session[];
+  streams: Stream[];
   asks: Map<StreamId, Ask> | undefined;
   /** Where it left streams that it had: news of a join before that is old. The oldest are forgotten. */
   leaves: Map<StreamId, number> | undefined;
@@ -78,6 +81,8 @@ export type UserPhase =
   /** `listedAt`, `admittedAt`: the seq of the user's own stream at which its channels were listed, and it was admitted. */
   | { readonly kind: 'opening'; listedAt: number | undefined; admittedAt: number | undefined }
   | { readonly kind: 'open' };
+
+export const OPEN: UserPhase = { kind: 'open' };
 
 /** A user's request to be admitted to a stream, until it is answered. */
 export interface Ask {

@@ -56,7 +56,8 @@ export interface WebSocketListener extends SocketPort {
 
 interface SocketData {
   readonly session: number;
-  readonly claims: TicketClaims | undefined;
+  /** Until the socket is open; undefined for a ticket that is not admitted. Sockets live long and are many. */
+  claims: TicketClaims | undefined;
 }
 type Socket = WebSocket<SocketData>;
 
@@ -133,7 +134,9 @@ class Sockets {
   }
 
   #opened(socket: Socket): void {
-    const { session, claims } = socket.getUserData();
+    const data = socket.getUserData();
+    const { session, claims } = data;
+    data.claims = undefined;
     if (claims === undefined) {
       socket.send(URL_EXPIRED, false);
       socket.end(CLOSE.ticketInvalid.code, CLOSE.ticketInvalid.reason);
