@@ -5,16 +5,14 @@
  * All: the log's own stream with file storage, one append in flight per channel, the same bytes. Each is a process of
  * its own, so its CPU is known; nats-server's is counted for each one's stretch.
  */
-import { jetstreamManager, type StreamAPI } from '@nats-io/jetstream';
-import { dial, type NatsAccess } from '../broker/nats-dial.ts';
 import { subjects } from '../broker/subjects.ts';
 import { defined } from '../platform/assert.ts';
 import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
 import type { AppendLoad, AppendReport, AppendWay } from './append-load.ts';
-import { readNatsPassword } from './dev-file.ts';
 import { startDev, type DevInstance } from './dev-instance.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
+import { makePartitions, natsAccess, withStreams } from './log-streams.ts';
 import {
   defineScenario,
   prepared,
@@ -78,11 +76,18 @@ class AppendSession implements Session {
 
   async prepare(): Promise<void> {
     const { channels, bytes, partitions } = this.#options;
-    await this.#withStreams((streams) => makePartitions(streams, partitions));
+    await withStreams(this.#instance, (streams) => makePartitions(streams, partitions));
     this.#context.progress.show('warming up');
     for (const { way, load } of this.#sides) {
       const seed = this.#context.rng.int(2 ** 31);
-      await load.callAll('open', { way, access: this.#access('worker'), channels, partitions, bytes, seed });
+      await load.callAll('open', {
+        way,
+        access: natsAccess(this.#instance, 'worker', 'bench'),
+        channels,
+        partitions,
+        bytes,
+        seed,
+      });
       await load.callAll('append', { seconds: warmUpSeconds });
     }
     this.#stored = await this.#storedRecords();
@@ -135,34 +140,10 @@ class AppendSession implements Session {
 
   async #storedRecords(): Promise<number> {
     const partitions = Array.from({ length: this.#options.partitions }, (_, partition) => partition);
-    return this.#withStreams(async (streams) => {
+    return withStreams(this.#instance, async (streams) => {
       const infos = await Promise.all(partitions.map((partition) => streams.info(subjects.logStreamOf(partition))));
       return infos.reduce((sum, { state }) => sum + state.messages, 0);
     });
-  }
-
-  async #withStreams<T>(work: (streams: StreamAPI) => Promise<T>): Promise<T> {
-    const connection = await dial(this.#access('admin'), 'bench');
-    try {
-      return await work((await jetstreamManager(connection)).streams);
-    } finally {
-      await connection.close();
-    }
-  }
-
-  #access(user: 'worker' | 'admin'): NatsAccess {
-    const { folder, natsPort } = this.#instance;
-    const servers = [`nats://127.0.0.1:${natsPort}`];
-    return { servers, user, password: readNatsPassword(folder, user), incarnation: 'bench' };
-  }
-}
-
-/** Further log streams like the one that `belfry dev` has. */
-async function makePartitions(streams: StreamAPI, count: number): Promise<void> {
-  const { config } = await streams.info(subjects.logStreamOf(0));
-  for (let partition = 1; partition < count; partition += 1) {
-    const names = { name: subjects.logStreamOf(partition), subjects: [subjects.logSubjectsOf(partition)] };
-    await streams.add({ ...config, ...names });
   }
 }
 

@@ -10,6 +10,8 @@ import type { Command } from 'commander';
 import { addOptions, createProgram, readOptions, UsageError, type OptionValues } from '../platform/config.ts';
 import { appendScenario } from './append.ts';
 import { commonOptions } from './bench-options.ts';
+import { channelsScenario } from './channels.ts';
+import { connectionsScenario } from './connections.ts';
 import { failoverScenario } from './failover.ts';
 import { fanoutScenario } from './fanout.ts';
 import { postsScenario } from './posts.ts';
@@ -24,6 +26,8 @@ import type { Scenario } from './scenario.ts';
 
 const scenarios: readonly Scenario[] = [
   appendScenario,
+  channelsScenario,
+  connectionsScenario,
   failoverScenario,
   fanoutScenario,
   postsScenario,
