@@ -35,6 +35,8 @@ import { SnapshotWriter } from './snapshot-writer.ts';
 import { refuse, TurnAnswers, type ActorMessage, type Item } from './turn-answers.ts';
 import { deadline, type StreamHome } from './worker-context.ts';
 
+/** One of a small channel, as `belfry bench channels` sees them. */
+const ACTOR_BYTES = 6_000;
 const NO_EVENTS: readonly DurableEvent[] = [];
 
 export class ChannelActor implements Behaviour<ActorMessage> {
@@ -71,10 +73,10 @@ export class ChannelActor implements Behaviour<ActorMessage> {
   /** About how much memory it takes. */
   get bytes(): number {
     const state = this.#hydrated?.state;
-    if (state === undefined) return 1_000;
+    if (state === undefined) return ACTOR_BYTES;
     const size =
       state.kind === 'conversation' ? state.members.size : state.kind === 'user' ? state.memberships.size : 0;
-    return 2_000 + size * (state.kind === 'user' ? 300 : 24) + (state.posts.size + state.changes.size) * 120;
+    return ACTOR_BYTES + size * (state.kind === 'user' ? 300 : 24) + (state.posts.size + state.changes.size) * 120;
   }
 
   async activate(): Promise<Activation> {

@@ -112,17 +112,20 @@ class ChannelsSession implements Session {
     const processes = [...nats, ...this.#host.pids().map((pid) => ({ role: 'worker', pid }))];
     const progress = this.#poster.progress('posted', 'posts');
     const side = { subject: 'posts', processes, load: [this.#poster], progress };
+    await this.#host.beginWatch();
     await this.#host.callAll('watch', null);
     const stretch = await measureStretch({ ...this.#context, profileFolder: undefined }, side, () =>
       this.#poster.callAll('post', { rate, seconds, bytes }),
     );
     const posted = only(stretch.result);
+    const { lagP99Ms } = only(await this.#host.endWatch());
     const watched = only(await this.#host.callAll('watched', null));
     return {
       measurements: [
         ...this.#liveRows(opened),
         ...coldRows(cold),
         ...postRows(posted, watched, stretch.seconds),
+        row('posts', 'late timers of its event loop, p99', 'ms', lagP99Ms),
         ...actorRows(opened, watched),
         ...[...stretch.cpu].map(([role, cpu]) =>
           row('posts', `CPU of ${role} per post`, 'us', (cpu * 1e6) / posted.posts),
