@@ -9,6 +9,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { assert } from './assert.ts';
+import { SharedTicks } from './shared-ticks.ts';
 
 export type Timer = { cancel(): void };
 
@@ -28,6 +29,14 @@ export type Clock = {
 /** Beyond this Node fires at once instead of later. */
 const delayMsMax = 2 ** 31 - 1;
 
+/** Shorter intervals are for pace and keep their own time; longer ones are too rare to matter. */
+const sharedPeriodMs = { min: 20, max: 1_000 } as const;
+
+const sharedTicks = new SharedTicks({
+  nowMs: () => performance.now(),
+  setTimeout: (run, delayMs) => systemClock.setTimeout(run, delayMs),
+});
+
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
@@ -38,6 +47,7 @@ export const systemClock: Clock = {
   },
   setInterval(run, periodMs) {
     checkPeriod(periodMs);
+    if (periodMs >= sharedPeriodMs.min && periodMs <= sharedPeriodMs.max) return sharedTicks.add(run, periodMs);
     const handle = setInterval(run, periodMs);
     return { cancel: () => clearInterval(handle) };
   },
