@@ -41,7 +41,7 @@ const options = defineOptions({
   bytes: { value: 'n', schema: integerSchema(28, 8_000).default(200), description: "bytes of a message's text" },
   peerWindowMs: {
     value: 'ms',
-    schema: integerSchema(1, 1_000).default(limits.batchWindowMs),
+    schema: integerSchema(1, 1_000).default(limits.commitWindowMs),
     description: 'how long a peer that gathers messages for one turn gathers them',
   },
   saturate: {
@@ -163,4 +163,6 @@ class FanoutSession implements Session {
   }
 }
 
-const windowNote = `belfry's batches wait at most ${limits.batchWindowMs} ms`;
+const windowNote =
+  `under load belfry's posts wait for each other at most ${limits.commitWindowMs} ms before their append, ` +
+  `its batches ${limits.batchWindowMs} ms more`;

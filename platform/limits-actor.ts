@@ -25,7 +25,7 @@ export const actorLimits = {
   /** Wait before an unresolved append is published again, identical, with the same expectation. */
   appendResendMs: 500,
   /** Least time between two turns of a channel under load, and the turns in a row that show it to be under load. */
-  commitWindowMs: 2,
+  commitWindowMs: 4,
   commitWindowTurnsCount: 4,
   /** Appends of one worker in flight, one a channel. Beyond: channels wait for a free place. */
   appendsInFlightMax: 16_384,
