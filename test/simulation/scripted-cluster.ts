@@ -188,7 +188,10 @@ export class ScriptedCluster {
     if (from === undefined || from === to || from.state !== 'running') return;
     this.#world.history.note('script', 'hand-off', `slot ${slot}`, `${from.sim.name} to ${to.sim.name}`);
     await from.handOff(slot);
-    if (this.owner(slot) === from && to.state !== 'dead') this.give(slot, to, false);
+    if (this.owner(slot) !== from) return;
+    // Who was to have it died meanwhile: whoever is left has it.
+    const taker = to.state === 'dead' ? this.alive[0] : to;
+    if (taker !== undefined) this.give(slot, taker, false);
   }
 
   freeze(worker: ScriptedWorker, forMs: number): void {
