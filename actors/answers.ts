@@ -5,16 +5,22 @@
  * W1  A ticket is answered once: the first answer counts, later ones (of work that went on while its slot was given
  *     up) are dropped.
  * W2  A slot knows its open tickets: a planned close waits for them, giving the slot up answers them.
+ * W3  The replies of one turn of the loop to one process travel together.
  */
 import type { Messaging } from '../broker/broker.ts';
+import { replyOf } from '../broker/subjects.ts';
+import { TurnBundles } from '../broker/turn-bundles.ts';
+import type { Clock } from '../platform/clock.ts';
+import { limits } from '../platform/limits.ts';
 import type { GatewayRef, Reply } from '../protocol/commands.ts';
-import { encodeReply } from '../protocol/envelopes.ts';
+import { encodeReplies } from '../protocol/envelopes.ts';
 import type { Failure } from '../protocol/errors.ts';
 import type { GatewayOutboxes } from './gateway-outbox.ts';
 
 /** One command that waits for its answer. */
 export interface Ticket {
   readonly requestId: number;
+  /** The asking process's; its last token does not matter. */
   readonly subject: string | undefined;
   readonly via: GatewayRef | undefined;
   /** Bytes of the command as it came. */
@@ -32,12 +38,22 @@ export interface TicketOwner {
 const FAILURE_BYTES = 160;
 
 export class Answers {
-  readonly #messaging: Pick<Messaging, 'publish'>;
   readonly #outboxes: GatewayOutboxes;
+  /** W3 */
+  readonly #bundles: TurnBundles<Reply>;
 
-  constructor(messaging: Pick<Messaging, 'publish'>, outboxes: GatewayOutboxes) {
-    this.#messaging = messaging;
+  constructor(messaging: Pick<Messaging, 'publish'>, outboxes: GatewayOutboxes, clock: Clock) {
     this.#outboxes = outboxes;
+    this.#bundles = new TurnBundles({
+      clock,
+      bytesMax: limits.replyBundleBytesMax,
+      send: (subject, replies) => messaging.publish(subject, encodeReplies(replies)),
+    });
+  }
+
+  /** Sends what waits, now. */
+  flush(): void {
+    this.#bundles.flush();
   }
 
   /** `bytes`: what the result takes on the wire, about. */
@@ -54,6 +70,6 @@ export class Answers {
     const { epoch } = ticket.owner;
     if (ticket.via !== undefined)
       this.#outboxes.reply(ticket.via, epoch === undefined ? reply : { ...reply, epoch }, bytes);
-    else if (ticket.subject !== undefined) this.#messaging.publish(ticket.subject, encodeReply(reply));
+    else if (ticket.subject !== undefined) this.#bundles.add(replyOf(ticket.subject, 0), reply, bytes);
   }
 }

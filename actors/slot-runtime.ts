@@ -164,6 +164,7 @@ class SlotRuntime implements SlotHost {
     }
     const hot = await owner.close(budget);
     if (this.#slots.ifMade(slot) === owner) this.#slots.forget(slot);
+    this.#context.answers.flush();
     this.#context.outboxes.flush();
     return hot;
   }
@@ -205,6 +206,7 @@ class SlotRuntime implements SlotHost {
   stop(): void {
     this.#checks.close();
     this.#passivation.close();
+    this.#context.answers.flush();
     this.#context.outboxes.close();
   }
 
@@ -294,7 +296,7 @@ function makeContext(options: SlotHostOptions, mayAppend: () => boolean): Worker
     logger,
     sender,
     outboxes,
-    answers: new Answers(messaging, outboxes),
+    answers: new Answers(messaging, outboxes, clock),
     hotTails: new HotTails({
       eventsPerStreamMax: limits.hotTailEventsPerChannelMax,
       bytesMax: limits.hotTailBytesPerWorkerMax,

@@ -16,7 +16,8 @@ import { systemClock } from '../platform/clock.ts';
 import { SeededRng } from '../platform/rng.ts';
 import { decodeBatch } from '../protocol/batches.ts';
 import type { GatewayRef, Reply, StreamCommand } from '../protocol/commands.ts';
-import { decodeReply, encodeEnvelope } from '../protocol/envelopes.ts';
+import { decodeReplies, encodeEnvelope } from '../protocol/envelopes.ts';
+import { retryable } from '../protocol/errors.ts';
 import type { DurableEvent } from '../protocol/events.ts';
 import type { ChannelId, Incarnation, MutationId, StreamId, TeamId } from '../protocol/ids.ts';
 import { channelOf, ownerOf } from './channels-ids.ts';
@@ -143,11 +144,12 @@ async function listen(params: ChannelsPoster['listen']['params']): Promise<null>
   firstSeq = records;
   const { commands: lane } = await connectNats({ ...access, records: false });
   const self = access.incarnation as Incarnation;
-  lane.subscribe(subjects.replies(self), ({ subject, data }) => {
-    const id = requestIdOf(subject) ?? 0;
-    const found = waiting.get(id);
-    waiting.delete(id);
-    found?.settle(decodeReply(Uint8Array.from(data)));
+  lane.subscribe(subjects.replies(self), ({ subject, data, noResponders }) => {
+    const none = { requestId: requestIdOf(subject) ?? 0, ok: false, failure: retryable('no_owner') } as const;
+    for (const reply of noResponders ? [none] : decodeReplies(Uint8Array.from(data))) {
+      waiting.get(reply.requestId)?.settle(reply);
+      waiting.delete(reply.requestId);
+    }
   });
   lane.subscribe(subjects.batch(gateway), hear);
   await lane.flush(settleMs);

@@ -42,7 +42,8 @@ function openGateway(context: RoleContext, options: GatewayRoleOptions, place: L
   const ref = { region: options.region, incarnation };
   const lane = broker.commands;
   const rowOf = (slot: number): SlotRow | undefined => place.rowOf(slot);
-  const sender = new CommandRouter({ lane, self: incarnation, clock, logger, via: ref, rowOf });
+  const ownerOf = (slot: number): Incarnation | undefined => place.ownerOf(slot);
+  const sender = new CommandRouter({ lane, self: incarnation, clock, logger, via: ref, rowOf, ownerOf });
   place.onSlotsServed((slots) => sender.slotsServed(slots));
   lifecycle.onShutdown('command_router', () => sender.close());
   const { host, port } = options;
@@ -73,6 +74,10 @@ class LatePlace implements GatewayNode {
 
   rowOf(slot: number): SlotRow | undefined {
     return this.#node?.table().rows[slot];
+  }
+
+  ownerOf(slot: number): Incarnation | undefined {
+    return this.#node?.table().settledOwner(slot);
   }
 
   onSlotsServed(listener: (slots: readonly number[]) => void): void {

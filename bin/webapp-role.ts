@@ -6,7 +6,7 @@ import { startMemberNode, type MemberNode } from '../cluster/member-node.ts';
 import { UsageError } from '../platform/config.ts';
 import { limits } from '../platform/limits.ts';
 import { failureResponse, type ApiHandler, type ApiResponse } from '../protocol/http.ts';
-import type { NodeId } from '../protocol/ids.ts';
+import type { Incarnation, NodeId } from '../protocol/ids.ts';
 import { startHttpListener } from '../transport/http-listener.ts';
 import { decodeTeam, keys, type TeamRecord } from '../webapp/directory-records.ts';
 import { createDirectory, type Directory } from '../webapp/directory.ts';
@@ -31,14 +31,14 @@ async function startWebapp(context: RoleContext, options: WebappRoleOptions): Pr
   const { broker, clock, rng, logger, metrics, lifecycle, incarnation } = context;
   const directory = createDirectory({ broker, clock, rng, logger });
   lifecycle.onShutdown('directory', () => directory.stop());
-  const sender = new CommandRouter({ lane: broker.commands, self: incarnation, clock, logger });
-  lifecycle.onShutdown('command_router', () => sender.close());
-
   const door = new Door();
   const { host, port } = options;
   const listener = await startHttpListener({ host, port, clock, logger, metrics, handler: door.handle });
   const publicUrl = options.publicUrl ?? `http://${host}:${listener.port}`;
   const node = startMemberNode({ broker, entry: context.entry({ publicUrl }), clock, logger, load: () => 0 });
+  const ownerOf = (slot: number): Incarnation | undefined => node.table().settledOwner(slot);
+  const sender = new CommandRouter({ lane: broker.commands, self: incarnation, clock, logger, ownerOf });
+  lifecycle.onShutdown('command_router', () => sender.close());
   node.onSlotsServed((slots) => sender.slotsServed(slots));
   lifecycle.onShutdown('node', () => node.stop());
   lifecycle.onShutdown('http_listener', () => {

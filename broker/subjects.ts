@@ -19,7 +19,9 @@ export const SNAPSHOT_STREAM = 'BELFRY_SNAP';
 export const subjects = {
   /** Commands for a slot's owner. */
   command: (slot: number) => `belfry.cmd.${slot}`,
-  /** Where replies to one process arrive; a reply's last token is the request id. */
+  /** Commands for slots that one worker serves, several in one message. */
+  commands: (owner: Incarnation) => `belfry.cmd.${owner}`,
+  /** Where replies to one process arrive; a reply's last token is the id of the request, or of the bundle it came in. */
   replies: (incarnation: Incarnation) => `belfry.rep.${incarnation}.*`,
   reply: (incarnation: Incarnation, requestId: number) => `belfry.rep.${incarnation}.${requestId}`,
   /** A worker's batches to one gateway. */
@@ -37,6 +39,16 @@ export const subjects = {
   snapshot: (slot: number, stream: StreamId, part: string) => `belfry.snap.${slot}.${stream}.${part}`,
   snapshots: 'belfry.snap.>',
 } as const;
+
+/** The same process's subject for the reply to another request. */
+export function replyOf(subject: string, requestId: number): string {
+  return `${replyAddress(subject)}.${requestId}`;
+}
+
+/** What the subjects of all replies to one process have in common. */
+export function replyAddress(subject: string): string {
+  return subject.slice(0, subject.lastIndexOf('.'));
+}
 
 /** The request id at the end of a reply subject; undefined for anything else. */
 export function requestIdOf(subject: string): number | undefined {

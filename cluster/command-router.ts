@@ -12,9 +12,13 @@
  *     forgets what it registered under its former epoch. Such an answer is no answer.
  * C5  When a slot gets a new owner, what waits for the old one's answer does not wait for its time-out: a killed worker
  *     took those commands with it.
+ * C6  First attempts of one turn of the loop at slots of one worker travel as one message to that worker, where the table
+ *     at hand names it; whoever does not serve the slot passes them on. Every other attempt goes to the slot's subject,
+ *     so that nothing depends on that table. A 503 for such a message is one for each of its attempts.
  */
 import type { BrokerMessage, Messaging, Subscription } from '../broker/broker.ts';
-import { requestIdOf, subjects } from '../broker/subjects.ts';
+import { replyAddress, requestIdOf, subjects } from '../broker/subjects.ts';
+import { TurnBundles } from '../broker/turn-bundles.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -27,7 +31,7 @@ import type {
   StreamCommand,
   StreamResult,
 } from '../protocol/commands.ts';
-import { decodeReply, encodeEnvelope, ENVELOPE_BYTES_MAX } from '../protocol/envelopes.ts';
+import { decodeReplies, encodeBundle, encodeEnvelope, ENVELOPE_BYTES_MAX } from '../protocol/envelopes.ts';
 import { DecodeError, rejected, retryable, unknownFate, type Failure } from '../protocol/errors.ts';
 import type { SlotRow } from '../protocol/cluster.ts';
 import type { Incarnation, StreamId } from '../protocol/ids.ts';
@@ -43,6 +47,8 @@ export interface CommandRouterOptions {
   readonly via?: GatewayRef;
   /** A slot's row, as far as the table at hand says (C4). Absent: any answer counts. */
   readonly rowOf?: (slot: number) => Pick<SlotRow, 'owner' | 'epoch'> | undefined;
+  /** Who serves the slot, as far as the table at hand says (C6). Absent: every attempt goes to the slot's subject. */
+  readonly ownerOf?: (slot: number) => Incarnation | undefined;
 }
 
 interface Pending {
@@ -50,13 +56,13 @@ interface Pending {
   readonly slot: number;
   /** It is about the slot itself: it registers something with the slot's owner (C4). */
   readonly isOfSlot: boolean;
-  readonly subject: string;
-  readonly reply: string;
   readonly bytes: Uint8Array;
   readonly deadlineMs: number;
   readonly settle: (outcome: CommandOutcome<unknown>) => void;
   /** Attempts whose fate is open (C1). */
   open: number;
+  /** The message that its first attempt was part of (C6). */
+  bundle: number | undefined;
   backoffMs: number;
   /** The tick at which it is looked at next; an older place in the wheel is stale. */
   dueTick: number;
@@ -70,6 +76,7 @@ export class CommandRouter implements CommandSender {
   readonly #options: CommandRouterOptions;
   readonly #pending = new Map<number, Pending>();
   readonly #wheel: Pending[][] = Array.from({ length: WHEEL_SLOTS }, () => []);
+  readonly #bundles: TurnBundles<Pending>;
   readonly #replyPrefix: string;
   readonly #subscription: Subscription;
   readonly #stopStatus: () => void;
@@ -82,7 +89,12 @@ export class CommandRouter implements CommandSender {
   constructor(options: CommandRouterOptions) {
     const { lane, self } = options;
     this.#options = options;
-    this.#replyPrefix = subjects.reply(self, 0).slice(0, -1);
+    this.#replyPrefix = `${replyAddress(subjects.replies(self))}.`;
+    this.#bundles = new TurnBundles({
+      clock: options.clock,
+      bytesMax: limits.commandBundleBytesMax,
+      send: (owner, commands) => this.#attemptTogether(owner as Incarnation, commands),
+    });
     this.#connected = lane.status() === 'connected';
     this.#stopStatus = lane.onStatus((status) => (this.#connected = status === 'connected'));
     this.#subscription = lane.subscribe(subjects.replies(self), (message) => this.#receive(message));
@@ -163,26 +175,50 @@ export class CommandRouter implements CommandSender {
         id,
         slot,
         isOfSlot: envelope.to === 'slot',
-        subject: subjects.command(slot),
-        reply: this.#replyPrefix + id,
         bytes,
         deadlineMs,
         settle,
         open: 0,
+        bundle: undefined,
         backoffMs: limits.commandBackoffFirstMs,
         dueTick: 0,
         reason: 'no_reply',
       };
       this.#pending.set(id, pending);
-      this.#attempt(pending);
+      this.#begin(pending);
     });
+  }
+
+  /** C3, C6 */
+  #begin(pending: Pending): void {
+    const owner = this.#options.ownerOf?.(pending.slot);
+    if (owner !== undefined) return this.#bundles.add(owner, pending, pending.bytes.length);
+    this.#bundles.flush();
+    this.#attempt(pending);
+  }
+
+  /** C6 */
+  #attemptTogether(owner: Incarnation, given: readonly Pending[]): void {
+    const commands = given.filter(({ id }) => this.#pending.has(id));
+    if (commands.length < 2 || !this.#connected) {
+      for (const pending of commands) this.#attempt(pending);
+      return;
+    }
+    const bundle = this.#nextId++;
+    for (const pending of commands) {
+      pending.bundle = bundle;
+      pending.open += 1;
+      this.#lookAgain(pending, RESEND_TICKS);
+    }
+    this.#options.lane.publish(subjects.commands(owner), encodeBundle(commands), this.#replyPrefix + bundle);
   }
 
   /** Nothing is published while disconnected: a lost attempt's fate would be open for nothing. */
   #attempt(pending: Pending): void {
     if (this.#connected) {
       pending.open += 1;
-      this.#options.lane.publish(pending.subject, pending.bytes, pending.reply);
+      const { id, slot, bytes } = pending;
+      this.#options.lane.publish(subjects.command(slot), bytes, this.#replyPrefix + id);
       this.#lookAgain(pending, RESEND_TICKS);
     } else {
       pending.reason = 'disconnected';
@@ -192,22 +228,22 @@ export class CommandRouter implements CommandSender {
 
   #receive(message: BrokerMessage): void {
     if (!message.noResponders) {
-      const reply = this.#decode(message.data);
-      if (reply !== undefined) this.resolve(reply);
+      for (const reply of this.#decode(message.data)) this.resolve(reply);
       return;
     }
     const id = requestIdOf(message.subject);
     const pending = id === undefined ? undefined : this.#pending.get(id);
-    if (pending !== undefined) this.#failed(pending, retryable('no_owner'));
+    if (pending !== undefined) return this.#failed(pending, retryable('no_owner'));
+    for (const one of this.#pending.values()) if (one.bundle === id) this.#failed(one, retryable('no_owner'));
   }
 
-  #decode(data: Uint8Array): Reply | undefined {
+  #decode(data: Uint8Array): readonly Reply[] {
     try {
-      return decodeReply(data);
+      return decodeReplies(data);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       this.#options.logger.warn('reply_malformed', { reason: error.message });
-      return undefined;
+      return [];
     }
   }
 

@@ -9,7 +9,8 @@
  * Invariants:
  * O1  A slot is open in the host only while it is `serving` or `releasing` here.
  * O2  `release` is sent only when everything delivered has been answered, never for a slot that was let go half-done.
- * O3  A command is handed to the host, buffered, or answered as retryable; none is just dropped.
+ * O3  A command is handed to the host, buffered, passed on (direct-commands.ts) or answered as retryable; none is just
+ *     dropped.
  */
 import type { BrokerMessage, Messaging, Subscription } from '../broker/broker.ts';
 import { COMMAND_QUEUE, subjects } from '../broker/subjects.ts';
@@ -18,10 +19,11 @@ import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { SlotRow } from '../protocol/cluster.ts';
 import type { SlotClaim } from '../protocol/control.ts';
-import { decodeEnvelope, encodeReply } from '../protocol/envelopes.ts';
+import { decodeEnvelope, encodeReplies } from '../protocol/envelopes.ts';
 import { DecodeError, retryable } from '../protocol/errors.ts';
 import type { Incarnation } from '../protocol/ids.ts';
 import type { ControlChannel } from './control-channel.ts';
+import { DirectCommands } from './direct-commands.ts';
 import { HandoffBuffer } from './handoff-buffer.ts';
 import { HandoffSender } from './handoff-sender.ts';
 import type { HotBudget } from './hot-budget.ts';
@@ -59,6 +61,7 @@ export class SlotOwner {
   readonly #sender: HandoffSender;
   readonly #fenced = new Map<number, number>();
   readonly #opened: SlotClaim[] = [];
+  #direct: DirectCommands | undefined;
   #chores: Timer | undefined;
   #telling = false;
   #ended = false;
@@ -81,6 +84,7 @@ export class SlotOwner {
     control.handle('let-go', ({ claims }) => claims.filter((claim) => this.#letGo(claim)));
     host.beforeAppend(() => this.#options.checkPulse());
     host.onFenced((slot, epochSeen) => void this.#fenced.set(slot, epochSeen));
+    this.#direct = new DirectCommands({ ...this.#options, serves: (slot) => this.#phase(slot).kind === 'serving' });
     this.#chores = clock.setInterval(() => this.#askForHigherEpochs(), limits.tableRefreshMs / 2);
   }
 
@@ -132,13 +136,14 @@ export class SlotOwner {
   }
 
   #nextStep(slot: number, row: SlotRow): SlotStep {
-    return decideSlot(this.#slots.get(slot)?.phase ?? ABSENT, row, this.#options.self);
+    return decideSlot(this.#phase(slot), row, this.#options.self);
   }
 
   /** At once, all of it: this incarnation is dead, or the process ends without a drain. */
   abandonAll(reason: string): void {
     this.#ended = true;
     this.#chores?.cancel();
+    this.#direct?.stop();
     this.#sender.stop();
     for (const slot of [...this.#slots.keys()]) this.#drop(slot, reason);
   }
@@ -146,6 +151,7 @@ export class SlotOwner {
   /** Planned, when there is nobody to hand off to: finishes what came. */
   async closeAll(): Promise<void> {
     this.#ended = true;
+    await this.#direct?.drain();
     await Promise.all([...this.#slots].map(([slot, held]) => this.#closeOne(slot, held)));
     this.#slots.clear();
   }
@@ -184,6 +190,10 @@ export class SlotOwner {
       default:
         return step satisfies never;
     }
+  }
+
+  #phase(slot: number): SlotPhase {
+    return this.#slots.get(slot)?.phase ?? ABSENT;
   }
 
   #hold(slot: number): HeldSlot {
@@ -254,7 +264,7 @@ export class SlotOwner {
     if (reply === undefined) return;
     try {
       const { requestId } = decodeEnvelope(bytes);
-      this.#options.commands.publish(reply, encodeReply({ requestId, ok: false, failure: retryable(reason) }));
+      this.#options.commands.publish(reply, encodeReplies([{ requestId, ok: false, failure: retryable(reason) }]));
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       this.#options.logger.warn('command_malformed', { reason: error.message });
@@ -284,13 +294,13 @@ export class SlotOwner {
   }
 
   #owesRelease(slot: number, epoch: number): boolean {
-    const phase = this.#slots.get(slot)?.phase;
-    return phase?.kind === 'released' && phase.epoch === epoch;
+    const phase = this.#phase(slot);
+    return phase.kind === 'released' && phase.epoch === epoch;
   }
 
   /** The ring manager's word past the deadline. The slot counts as released, but nobody announces it (O2). */
   #letGo([slot, epoch]: SlotClaim): boolean {
-    const phase = this.#slots.get(slot)?.phase ?? ABSENT;
+    const phase = this.#phase(slot);
     const isComing = phase.kind === 'preparing' || phase.kind === 'serving';
     if (isComing && phase.epoch >= epoch) return false;
     this.#drop(slot, 'handoff_overdue');
@@ -304,16 +314,16 @@ export class SlotOwner {
   /** Only from whoever the table says gives it to us, and only before we serve it: later it would be old. */
   #takeHot(claims: readonly SlotClaim[], chunk: Uint8Array, from: Incarnation): undefined {
     for (const [slot, epoch] of claims) {
-      const phase = this.#slots.get(slot)?.phase;
-      const isAwaited = phase?.kind === 'preparing' && phase.epoch === epoch;
+      const phase = this.#phase(slot);
+      const isAwaited = phase.kind === 'preparing' && phase.epoch === epoch;
       if (isAwaited && this.#options.table().row(slot).from === from) this.#inbox.hold(slot, epoch, chunk);
     }
   }
 
   /** True when the slot is served here under that epoch, now or already: the old owner stops repeating itself. */
   #takeReleased([slot, epoch]: SlotClaim): boolean {
-    const phase = this.#slots.get(slot)?.phase;
-    if (phase?.kind === 'preparing' && phase.epoch === epoch) {
+    const phase = this.#phase(slot);
+    if (phase.kind === 'preparing' && phase.epoch === epoch) {
       const { fence } = this.#options.table().row(slot);
       this.#serve(slot, { epoch, fence }, this.#inbox.take(slot, epoch));
       this.#tellOpened([slot, epoch]);
@@ -322,8 +332,8 @@ export class SlotOwner {
   }
 
   #serves(slot: number, epoch: number): boolean {
-    const phase = this.#slots.get(slot)?.phase;
-    return phase?.kind === 'serving' && phase.epoch === epoch;
+    const phase = this.#phase(slot);
+    return phase.kind === 'serving' && phase.epoch === epoch;
   }
 
   /** One message for all that was opened in this turn. A lost one is made up for by the manager's `status`. */

@@ -61,6 +61,12 @@ export class SlotTable {
     return this.row(slot).owner;
   }
 
+  /** Who serves the slot, where it is not on its way to another owner. */
+  settledOwner(slot: number): Incarnation | undefined {
+    const { owner, state } = this.row(slot);
+    return state === 'stable' ? owner : undefined;
+  }
+
   /** T2 */
   holder(slot: number): Incarnation | undefined {
     const { owner, from, state } = this.row(slot);

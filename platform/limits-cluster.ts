@@ -76,6 +76,8 @@ export const clusterLimits = {
   clockSamplesCount: 10,
   /** Grain of the command router's time-outs. */
   commandSweepMs: 10,
+  /** Commands of one turn to one worker in one message. Beyond: it leaves at once and a new one is begun. */
+  commandBundleBytesMax: 128 * kib,
   /** Heartbeats gathered by one look at the cluster (`belfry status`). */
   clusterLookMs: 250,
 

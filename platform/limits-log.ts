@@ -15,6 +15,8 @@ export const logLimits = {
   batchBytesMax: 512 * kib,
   /** Longest wait of an event for others of its batch, under load. Beyond: the batch leaves. */
   batchWindowMs: 2,
+  /** Replies of one turn to one process in one message. Beyond: it leaves at once and a new one is begun. */
+  replyBundleBytesMax: 256 * kib,
   /** One snapshot shard of a channel's members. Beyond: the shard splits. */
   snapshotShardBytesMax: 64 * kib,
   /** Events between two snapshots of a channel. */

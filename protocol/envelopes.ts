@@ -2,7 +2,8 @@
  * Envelopes and replies on the wire: msgpack arrays, since every command passes here twice.
  *
  *   envelope [format, requestId, stream id | slot number, command, via region | null, via incarnation | null]
- *   reply    [format, requestId, ok ? 1 : 0, result | failure]
+ *   bundle   [format, slot, requestId, envelope's bytes, and so on: three per command]
+ *   replies  [format, requestId, ok ? 1 : 0, result | failure, and so on: three per reply]
  *
  * Invariants:
  * E1  A decoder gives a value of the declared shape or throws DecodeError; what an actor reads of a command has been
@@ -17,8 +18,8 @@ import { parseIncarnation, parseMutationId, parseStreamId, parseUserId } from '.
 export const ENVELOPE_FORMAT = 1;
 /** Beyond: the sender is told `invalid_arguments`; a receiver drops it as malformed. */
 export const ENVELOPE_BYTES_MAX = 512 * 1024;
-/** Beyond: a decoder refuses it; actors cut their pages well below. */
-export const REPLY_BYTES_MAX = 1024 * 1024;
+/** Beyond: a decoder refuses it; actors cut their pages well below, and bundles before. */
+export const REPLIES_BYTES_MAX = 1024 * 1024;
 
 export function encodeEnvelope(envelope: Envelope): Uint8Array {
   const target = envelope.to === 'stream' ? envelope.stream : envelope.slot;
@@ -52,16 +53,52 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
   return { to: 'stream', requestId, stream, command, ...via };
 }
 
-export function encodeReply(reply: Reply): Uint8Array {
-  return encode([ENVELOPE_FORMAT, reply.requestId, reply.ok ? 1 : 0, reply.ok ? reply.result : reply.failure]);
+/** A command as it travels in a bundle: where to, and its envelope. */
+export interface BundledCommand {
+  readonly slot: number;
+  readonly id: number;
+  readonly bytes: Uint8Array;
 }
 
-/** The result is as its sender made it: workers are trusted with its shape. @throws DecodeError */
-export function decodeReply(bytes: Uint8Array): Reply {
-  const [, requestId, ok, value] = decodeVersioned('reply', bytes, REPLY_BYTES_MAX, ENVELOPE_FORMAT);
-  if (!isCount(requestId)) throw new DecodeError('reply', 'malformed request id');
+/** Commands of one sender to slots of one worker. */
+export function encodeBundle(commands: readonly BundledCommand[]): Uint8Array {
+  const fields: unknown[] = [ENVELOPE_FORMAT];
+  for (const { slot, id, bytes } of commands) fields.push(slot, id, bytes);
+  return encode(fields);
+}
+
+/** The envelopes are not looked into; they are views into `bytes`. @throws DecodeError */
+export function decodeBundle(bytes: Uint8Array): readonly BundledCommand[] {
+  const fields = decodeVersioned('bundle', bytes, ENVELOPE_BYTES_MAX, ENVELOPE_FORMAT);
+  const commands: BundledCommand[] = [];
+  for (let at = 1; at < fields.length; at += 3) {
+    const [slot, id, envelope] = [fields[at], fields[at + 1], fields[at + 2]];
+    if (!isCount(slot) || !isCount(id) || !(envelope instanceof Uint8Array)) {
+      throw new DecodeError('bundle', 'malformed command');
+    }
+    commands.push({ slot, id, bytes: envelope });
+  }
+  return commands;
+}
+
+export function encodeReplies(replies: readonly Reply[]): Uint8Array {
+  const fields: unknown[] = [ENVELOPE_FORMAT];
+  for (const reply of replies) fields.push(reply.requestId, reply.ok ? 1 : 0, reply.ok ? reply.result : reply.failure);
+  return encode(fields);
+}
+
+/** The results are as their sender made them: workers are trusted with their shape. @throws DecodeError */
+export function decodeReplies(bytes: Uint8Array): readonly Reply[] {
+  const fields = decodeVersioned('replies', bytes, REPLIES_BYTES_MAX, ENVELOPE_FORMAT);
+  const replies: Reply[] = [];
+  for (let at = 1; at < fields.length; at += 3) replies.push(decodeReply(fields[at], fields[at + 1], fields[at + 2]));
+  return replies;
+}
+
+function decodeReply(requestId: unknown, ok: unknown, value: unknown): Reply {
+  if (!isCount(requestId)) throw new DecodeError('replies', 'malformed request id');
   if (ok === 1) return { requestId, ok: true, result: value };
-  if (ok !== 0 || !isFailure(value)) throw new DecodeError('reply', 'malformed failure');
+  if (ok !== 0 || !isFailure(value)) throw new DecodeError('replies', 'malformed failure');
   return { requestId, ok: false, failure: value };
 }
 

@@ -16,11 +16,17 @@ export async function runClusterHistory(options: SimOptions): Promise<SimWorld> 
   for (let i = 0; i < 3; i += 1) cluster.startWorker();
   for (const name of ['gateway1', 'gateway2']) cluster.startGateway(name);
   await world.until('a new cluster serves', 3_000, () => cluster.settled);
-  const load = new SimLoad(world, () => cluster.gateways, 1 + rng.int(3));
+  const ownerOf = () => cluster.guessOwner();
+  const load = new SimLoad(world, () => cluster.gateways, 1 + rng.int(3), ownerOf);
   await load.start();
   world.readLag.on = rng.int(2) === 0;
   world.network.setNoise(noiseOf(world));
-  for (let i = 0; i < ACTS; i += 1) clock.setTimeout(() => load.act(), rng.float() * TROUBLE_MS);
+  let atMs = 0;
+  for (let i = 0; i < ACTS; i += 1) {
+    // Every third in the same turn as the one before: what they ask of one worker travels together.
+    if (i % 3 > 0) atMs = rng.float() * TROUBLE_MS;
+    clock.setTimeout(() => load.act(), atMs);
+  }
   const faults = 1 + rng.int(4);
   for (let i = 0; i < faults; i += 1) clock.setTimeout(() => trouble(world, cluster), rng.float() * TROUBLE_MS * 0.8);
   await world.run(TROUBLE_MS);

@@ -42,6 +42,11 @@ export class RealCluster {
     return this.workers.filter(({ state }) => state === 'running');
   }
 
+  /** Of whoever follows no table: anybody that was ever started, the dead included. */
+  guessOwner(): Incarnation | undefined {
+    return this.workers[this.#world.rng.int(this.workers.length)]?.sim.incarnation;
+  }
+
   manager(): ClusterWorker | undefined {
     return this.alive.find(({ node }) => node.isRingManager());
   }
@@ -72,6 +77,7 @@ export class RealCluster {
     const gateway = new SimGateway(this.#world, name, {
       slotsOf: (worker) => late.node?.table().slotsOf(worker) ?? [],
       rowOf: (slot) => late.node?.table().rows[slot],
+      ownerOf: (slot) => late.node?.table().settledOwner(slot),
     });
     const entry = this.#entry(name, 'gateway', gateway.ref.incarnation);
     const { broker, clock, logger, shell } = gateway;

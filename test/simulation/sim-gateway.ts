@@ -21,6 +21,8 @@ import type { SimWorld } from './sim-world.ts';
 export interface GatewayTable {
   slotsOf(worker: Incarnation): readonly number[];
   rowOf(slot: number): Pick<SlotRow, 'owner' | 'epoch'> | undefined;
+  /** To whom commands may go by name. */
+  readonly ownerOf?: (slot: number) => Incarnation | undefined;
 }
 
 export class SimGateway {
@@ -46,8 +48,8 @@ export class SimGateway {
     this.broker = world.hub.connect(this.ref.incarnation);
     const { clock, logger, ref } = this;
     const lane = this.broker.commands;
-    const sender = new CommandRouter({ lane, self: ref.incarnation, clock, logger, via: ref, rowOf: table.rowOf });
-    const { slotsOf } = table;
+    const { slotsOf, ...rows } = table;
+    const sender = new CommandRouter({ lane, self: ref.incarnation, clock, logger, via: ref, ...rows });
     this.shell = new GatewayShell({ ref, sockets: this.#sockets(), sender, slotsOf, clock, logger });
     lane.subscribe(subjects.batch(ref), ({ data, noResponders }) => {
       if (!noResponders) this.shell.receive(world.mutations.batchNumbersOff === true ? this.#renumbered(data) : data);

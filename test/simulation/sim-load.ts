@@ -3,7 +3,7 @@ import type { ChannelId, UserId } from '../../protocol/ids.ts';
 import { SimDevice } from './sim-device.ts';
 import type { SimGateway } from './sim-gateway.ts';
 import { CHANNELS, USERS } from './sim-names.ts';
-import { SimPoster } from './sim-poster.ts';
+import { SimPoster, type OwnerOf } from './sim-poster.ts';
 import type { SimWorld } from './sim-world.ts';
 
 /** From the end of the last fault to everything being answered and delivered. */
@@ -19,10 +19,10 @@ export class SimLoad {
   readonly #channels: readonly ChannelId[];
   #count = 0;
 
-  constructor(world: SimWorld, gateways: () => readonly SimGateway[], channels: number) {
+  constructor(world: SimWorld, gateways: () => readonly SimGateway[], channels: number, ownerOf?: OwnerOf) {
     this.#world = world;
     this.#channels = CHANNELS.slice(0, channels);
-    this.poster = new SimPoster(world, 'webapp');
+    this.poster = new SimPoster(world, 'webapp', ownerOf);
     this.devices = USERS.map((user, at) => new SimDevice(world, `device${at}`, user, gateways));
   }
 

@@ -2,10 +2,13 @@
 import type { Broker } from '../../broker/broker.ts';
 import { CommandRouter } from '../../cluster/command-router.ts';
 import type { StreamCommand } from '../../protocol/commands.ts';
-import type { ChannelId, MutationId, UserId } from '../../protocol/ids.ts';
+import type { ChannelId, Incarnation, MutationId, UserId } from '../../protocol/ids.ts';
 import { ProcessClock } from './sim-clock.ts';
 import { metaOf } from './sim-names.ts';
 import type { SimWorld } from './sim-world.ts';
+
+/** To whom commands for a slot may go by name. */
+export type OwnerOf = (slot: number) => Incarnation | undefined;
 
 const ATTEMPT_MS = 1_500;
 const RETRY_MS = 30;
@@ -19,14 +22,14 @@ export class SimPoster {
   /** Calls that are not answered for good. */
   open = 0;
 
-  constructor(world: SimWorld, name: string) {
+  constructor(world: SimWorld, name: string, ownerOf: OwnerOf = () => undefined) {
     this.name = name;
     this.#world = world;
     this.#clock = new ProcessClock(world.clock);
     const self = world.incarnation(name);
     this.#broker = world.hub.connect(self);
     const logger = world.history.logger(name);
-    this.#router = new CommandRouter({ lane: this.#broker.commands, self, clock: this.#clock, logger });
+    this.#router = new CommandRouter({ lane: this.#broker.commands, self, clock: this.#clock, logger, ownerOf });
   }
 
   /** True when the channel is there. */

@@ -21,7 +21,7 @@ import type {
   StreamCommand,
   StreamResult,
 } from '../../protocol/commands.ts';
-import { decodeReply, encodeEnvelope } from '../../protocol/envelopes.ts';
+import { decodeReplies, encodeEnvelope } from '../../protocol/envelopes.ts';
 import type { Failure } from '../../protocol/errors.ts';
 import type { ChannelMeta } from '../../protocol/events.ts';
 import type { ChannelId, Incarnation, MutationId, StreamId, TeamId, UserId } from '../../protocol/ids.ts';
@@ -112,12 +112,15 @@ export class LabWorker {
     command: Extract<StreamCommand, { kind: K }>,
   ): Promise<Reply<StreamResult<K>>> {
     const requestId = ++this.#directs;
-    const subject = subjects.reply(`direct-${this.incarnation}` as Incarnation, requestId);
+    const asker = `direct-${this.incarnation}` as Incarnation;
     return new Promise((resolve) => {
-      const replies = this.#broker.commands.subscribe(subject, ({ data }) => {
+      const replies = this.#broker.commands.subscribe(subjects.replies(asker), ({ data }) => {
+        const own = decodeReplies(Uint8Array.from(data)).find((reply) => reply.requestId === requestId);
+        if (own === undefined) return;
         replies.unsubscribe();
-        resolve(decodeReply(Uint8Array.from(data)) as Reply<StreamResult<K>>);
+        resolve(own as Reply<StreamResult<K>>);
       });
+      const subject = subjects.reply(asker, requestId);
       this.host.deliver(slotOf(stream), encodeEnvelope({ to: 'stream', requestId, stream, command }), subject);
     });
   }

@@ -17,7 +17,7 @@ import { ManualClock, type Clock, type Timer } from '../../platform/clock.ts';
 import { createMemoryLogger, type LogLine } from '../../platform/logger.ts';
 import { SeededRng } from '../../platform/rng.ts';
 import type { NodeEntry, Role } from '../../protocol/cluster.ts';
-import { decodeEnvelope, encodeReply } from '../../protocol/envelopes.ts';
+import { decodeEnvelope, encodeReplies } from '../../protocol/envelopes.ts';
 import { retryable } from '../../protocol/errors.ts';
 import { makeIncarnation, parseNodeId, type Incarnation } from '../../protocol/ids.ts';
 
@@ -111,11 +111,14 @@ export class LabHost implements SlotHost {
     const { requestId } = decodeEnvelope(bytes);
     if (reply === undefined) return;
     if (!this.serving) {
-      this.#broker.commands.publish(reply, encodeReply({ requestId, ok: false, failure: retryable('unsure') }));
+      this.#broker.commands.publish(reply, encodeReplies([{ requestId, ok: false, failure: retryable('unsure') }]));
       return;
     }
     this.#lab.answered(slot, grant.epoch, this.#name);
-    this.#broker.commands.publish(reply, encodeReply({ requestId, ok: true, result: { by: this.#name, ...grant } }));
+    this.#broker.commands.publish(
+      reply,
+      encodeReplies([{ requestId, ok: true, result: { by: this.#name, ...grant } }]),
+    );
   }
   async close(slot: number, budget?: HotBudget): Promise<HotChunks> {
     await this.closing;
@@ -160,6 +163,7 @@ export class ClusterLab {
   readonly hub: MemoryBrokerHub;
   readonly workers: LabWorker[] = [];
   readonly answers: { slot: number; epoch: number; by: string }[] = [];
+  readonly #everStarted: Incarnation[] = [];
   readonly #newestEpochs = new Map<number, number>();
   readonly slots: number;
   readonly #withSystem: boolean;
@@ -192,6 +196,7 @@ export class ClusterLab {
     const worker: LabWorker = { name, incarnation: entry.incarnation, node, host, clock, logs: lines, evicted: false };
     node.onEvicted(() => (worker.evicted = true));
     this.workers.push(worker);
+    this.#everStarted.push(entry.incarnation);
     return worker;
   }
 
@@ -202,6 +207,7 @@ export class ClusterLab {
     return startMemberNode({ broker, entry, clock: this.clock, logger, load: () => 0 });
   }
 
+  /** It believes anybody, also the dead, to own a slot: a table that is wrong costs time and nothing else. */
   startRouter(name: string): CommandRouter {
     const { incarnation } = this.entry(name, 'webapp', {});
     const { logger } = createMemoryLogger();
@@ -210,6 +216,7 @@ export class ClusterLab {
       self: incarnation,
       clock: this.clock,
       logger,
+      ownerOf: () => this.#everStarted[this.rng.int(this.#everStarted.length)],
     });
   }
 

@@ -9,7 +9,7 @@ import { systemClock } from '../../dist/platform/clock.js';
 import { createLogger } from '../../dist/platform/logger.js';
 import { systemRng } from '../../dist/platform/rng.js';
 import { makeIncarnation, parseNodeId } from '../../dist/protocol/ids.js';
-import { decodeEnvelope, encodeReply } from '../../dist/protocol/envelopes.js';
+import { decodeEnvelope, encodeReplies } from '../../dist/protocol/envelopes.js';
 
 const [url, user, password, systemPassword, name] = process.argv.slice(2);
 const say = (event, fields = {}) => process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`);
@@ -30,7 +30,7 @@ const host = {
       serving && grant !== undefined
         ? { requestId, ok: true, result: { by: name, incarnation, epoch: grant.epoch } }
         : { requestId, ok: false, failure: { kind: 'retryable', reason: 'unsure' } };
-    broker.commands.publish(reply, encodeReply(answer));
+    broker.commands.publish(reply, encodeReplies([answer]));
   },
   close: async (slot) => void open.delete(slot),
   abandon: (slot) => void open.delete(slot),

@@ -6,7 +6,7 @@ import { ManualClock } from '../../../platform/clock.ts';
 import { limits } from '../../../platform/limits.ts';
 import { silentLogger } from '../../../platform/logger.ts';
 import type { Reply } from '../../../protocol/commands.ts';
-import { decodeEnvelope, encodeReply } from '../../../protocol/envelopes.ts';
+import { decodeBundle, decodeEnvelope, encodeReplies } from '../../../protocol/envelopes.ts';
 import { rejected, retryable, unknownFate } from '../../../protocol/errors.ts';
 import type { Incarnation, StreamId, UserId } from '../../../protocol/ids.ts';
 
@@ -24,15 +24,18 @@ class FakeLane implements Messaging {
     this.#clock = clock;
   }
   publish(subject: string, data: Uint8Array, reply?: string): void {
-    const { requestId } = decodeEnvelope(data);
-    this.sent.push({ subject, requestId, reply: reply!, atMs: this.#clock.monotonicMs() });
+    const bySlot = /^belfry\.cmd\.\d+$/.test(subject);
+    const ids = bySlot ? [decodeEnvelope(data).requestId] : decodeBundle(data).map(({ id }) => id);
+    for (const requestId of ids) {
+      this.sent.push({ subject, requestId, reply: reply!, atMs: this.#clock.monotonicMs() });
+    }
   }
   subscribe(_subject: string, handler: (message: BrokerMessage) => void) {
     this.#receive = handler;
     return { unsubscribe: () => {}, drain: async () => {} };
   }
-  answer(reply: Reply): void {
-    this.#receive({ subject: '', data: encodeReply(reply), reply: undefined, noResponders: false });
+  answer(...replies: Reply[]): void {
+    this.#receive({ subject: '', data: encodeReplies(replies), reply: undefined, noResponders: false });
   }
   nobody(requestId: number): void {
     const subject = `belfry.rep.${SELF}.${requestId}`;
@@ -242,5 +245,104 @@ describe('the command router', () => {
     await outcome;
     clock.advance(1_000);
     expect(clock.pendingCount).toBe(0);
+  });
+});
+
+describe('the command router, to owners that it knows', () => {
+  const [ANNE, BEN] = ['anne-1' as Incarnation, 'ben-1' as Incarnation];
+  const query = { kind: 'query-presence', users: [] } as const;
+
+  function setUpOwners() {
+    const clock = new ManualClock();
+    const lane = new FakeLane(clock);
+    const owners = new Map([ANNE, BEN].flatMap((owner, i) => [1, 2, 3].map((slot) => [10 * i + slot, owner] as const)));
+    const ownerOf = (slot: number) => owners.get(slot);
+    const router = new CommandRouter({ lane, self: SELF, clock, logger: silentLogger, ownerOf });
+    const send = (...slots: number[]) => slots.map((slot) => router.toSlot(slot, query));
+    const sent = () => lane.sent.splice(0).map(({ subject, requestId }) => [subject.slice(11), requestId]);
+    return { clock, lane, owners, router, send, sent };
+  }
+
+  it('sends one message to each for what one turn has for several of its slots', async () => {
+    const { clock, lane, send, sent } = setUpOwners();
+    const outcomes = send(1, 12, 2, 11, 3);
+    expect(lane.sent).toHaveLength(0);
+    clock.advance(0);
+    expect(new Set(lane.sent.map(({ reply }) => reply)).size).toBe(2);
+    expect(sent()).toEqual([
+      [ANNE, 1],
+      [ANNE, 3],
+      [ANNE, 5],
+      [BEN, 2],
+      [BEN, 4],
+    ]);
+    lane.answer(...[1, 2, 3, 4, 5].map((requestId) => ({ requestId, ok: true, result: { requestId } }) as const));
+    const results = (await Promise.all(outcomes)).map((outcome) => outcome.ok && outcome.result);
+    expect(results).toEqual([1, 2, 3, 4, 5].map((requestId) => ({ requestId })));
+  });
+
+  it('sends a single one to its slot, and what nobody is known to own at once', () => {
+    const { clock, send, sent } = setUpOwners();
+    void send(1, 11, 99);
+    expect(sent()).toEqual([
+      ['1', 1],
+      ['11', 2],
+      ['99', 3],
+    ]);
+    void send(2);
+    clock.advance(0);
+    expect(sent()).toEqual([['2', 4]]);
+  });
+
+  it('keeps the order of the commands to a slot whose owner changes within the turn', () => {
+    const { owners, send, sent } = setUpOwners();
+    void send(1, 2);
+    owners.delete(1);
+    void send(1);
+    expect(sent()).toEqual([
+      [ANNE, 1],
+      [ANNE, 2],
+      ['1', 3],
+    ]);
+  });
+
+  it('sends everything of a message that nobody took to the slots, and fails it as never sent', async () => {
+    const { clock, lane, router, send, sent } = setUpOwners();
+    const [first, second] = send(1, 2);
+    clock.advance(0);
+    const bundle = Number(lane.sent[0]!.reply.split('.').at(-1));
+    expect(sent()).toHaveLength(2);
+    lane.nobody(bundle);
+    clock.advance(30);
+    expect(sent()).toEqual([
+      ['1', 1],
+      ['2', 2],
+    ]);
+    lane.nobody(1);
+    lane.answer({ requestId: 2, ok: true, result: {} });
+    expect((await second!).ok).toBe(true);
+    router.close();
+    expect(await first).toEqual({ ok: false, failure: retryable('closing') });
+  });
+
+  it('repeats after silence by the slot alone', () => {
+    const { clock, send, sent } = setUpOwners();
+    void send(1, 2);
+    clock.advance(0);
+    sent();
+    clock.advance(limits.commandResendMs + 3 * limits.commandSweepMs);
+    expect(sent()).toEqual([
+      ['1', 1],
+      ['2', 2],
+    ]);
+  });
+
+  it('sends nothing of what was given up in the turn in which it was asked for', async () => {
+    const { clock, lane, router, send } = setUpOwners();
+    const [outcome] = send(1, 2);
+    router.close();
+    clock.advance(0);
+    expect(await outcome).toEqual({ ok: false, failure: retryable('closing') });
+    expect(lane.sent).toHaveLength(0);
   });
 });

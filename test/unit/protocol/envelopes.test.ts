@@ -12,9 +12,11 @@ import {
 import type { Envelope, GatewayRef, Reply } from '../../../protocol/commands.ts';
 import {
   decodeEnvelope,
-  decodeReply,
+  decodeBundle,
+  decodeReplies,
   encodeEnvelope,
-  encodeReply,
+  encodeBundle,
+  encodeReplies,
   ENVELOPE_BYTES_MAX,
 } from '../../../protocol/envelopes.ts';
 import { DecodeError, rejected, retryable, unknownFate } from '../../../protocol/errors.ts';
@@ -100,7 +102,15 @@ describe('an envelope', () => {
       fc.property(fc.nat(valid.length - 1), fc.nat(10_000), fc.integer({ min: 0, max: 255 }), (which, at, byte) => {
         const bytes = valid[which]!.slice();
         bytes[at % bytes.length] = byte;
-        for (const decode of [decodeEnvelope, decodeReply, decodeControl, decodeClaims, decodeTable, decodeNodeEntry]) {
+        for (const decode of [
+          decodeEnvelope,
+          decodeBundle,
+          decodeReplies,
+          decodeControl,
+          decodeClaims,
+          decodeTable,
+          decodeNodeEntry,
+        ]) {
           try {
             decode(bytes);
           } catch (error) {
@@ -113,20 +123,44 @@ describe('an envelope', () => {
   });
 });
 
-describe('a reply', () => {
-  it.each<Reply>([
-    { requestId: 0, ok: true, result: { seq: 1 } },
-    { requestId: 7, ok: false, failure: rejected('not_in_channel') },
-    { requestId: 7, ok: false, failure: retryable('busy') },
-    { requestId: 7, ok: false, failure: unknownFate('append') },
-  ])('survives its wire form', (reply) => {
-    expect(decodeReply(encodeReply(reply))).toEqual(reply);
+describe('a bundle', () => {
+  const command = fc.record({ slot: fc.nat(4095), id: fc.nat(), bytes: fc.uint8Array({ maxLength: 300 }) });
+
+  it('carries its commands in their order', () => {
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 40 }), (commands) => {
+        const read = decodeBundle(encodeBundle(commands));
+        expect(read.map(({ bytes, ...rest }) => ({ ...rest, bytes: Uint8Array.from(bytes) }))).toEqual(commands);
+      }),
+    );
+  });
+
+  it.each([[[1, 7]], [[1, 7, 1, 'text']], [[1, -1, 1, new Uint8Array(1)]], [[1, 7, 'x', new Uint8Array(1)]], [[2]]])(
+    'that is malformed is refused',
+    (value) => {
+      expect(() => decodeBundle(encode(value))).toThrow(DecodeError);
+    },
+  );
+});
+
+describe('replies', () => {
+  it('come as they were sent together', () => {
+    const failure = fc.constantFrom(rejected('not_in_channel'), retryable('busy'), unknownFate('append'));
+    const reply: fc.Arbitrary<Reply> = fc.oneof(
+      fc.record({ requestId: fc.nat(), ok: fc.constant(true as const), result: fc.record({ seq: fc.nat() }) }),
+      fc.record({ requestId: fc.nat(), ok: fc.constant(false as const), failure }),
+    );
+    fc.assert(
+      fc.property(fc.array(reply, { maxLength: 40 }), (sent) => {
+        expect(decodeReplies(encodeReplies(sent))).toEqual(sent);
+      }),
+    );
   });
 
   it.each([[[1, 1, 0, { kind: 'retryable' }]], [[1, 1, 2, {}]], [[1, 'x', 1, {}]], [[1, 1, 0, { kind: 'toString' }]]])(
-    'that is malformed is refused',
+    'that are malformed are refused',
     (value) => {
-      expect(() => decodeReply(encode(value))).toThrow(DecodeError);
+      expect(() => decodeReplies(encode(value))).toThrow(DecodeError);
     },
   );
 });
