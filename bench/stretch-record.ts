@@ -4,6 +4,7 @@
  */
 import { clientBoundNote } from './client-bound.ts';
 import { LatencyHistogram } from './histogram.ts';
+import type { HopLatency } from './hop-meter.ts';
 import type { ProcessUse } from './process-meter.ts';
 import type { RatePoint } from './rate-meter.ts';
 import type { ClientUse } from './self-meter.ts';
@@ -18,6 +19,8 @@ export type StretchRecord = {
   readonly rate: { readonly noun: string; readonly points: readonly RatePoint[] } | null;
   /** The servers; empty where they are not on this machine. */
   readonly processes: readonly ProcessUse[];
+  /** Where messages spent their time inside; empty where the servers cannot be asked. */
+  readonly hops: readonly HopLatency[];
   /** The load processes. */
   readonly clients: readonly ClientUse[];
   readonly othersCores: number;
@@ -28,9 +31,10 @@ const noticeableCores = 0.1;
 
 /** `latencies`: encoded histograms by what they count from where to where. */
 export function recordOf(stretch: Stretch<unknown>, latencies: Readonly<Record<string, string>>): StretchRecord {
-  const { subject, seconds, processes, clients, othersCores, failures, rate = null } = stretch;
+  const { rate = null, ...rest } = stretch;
+  const { subject, seconds, processes, hops, clients, othersCores, failures } = rest;
   const named = Object.entries(latencies).map(([name, histogram]) => ({ name, histogram }));
-  return { subject, seconds, latencies: named, rate, processes, clients, othersCores, failures };
+  return { subject, seconds, latencies: named, rate, processes, hops, clients, othersCores, failures };
 }
 
 /** What a reader of the figures must know about how they came about; `records` of all runs. */

@@ -1,12 +1,13 @@
 /**
- * Measures a stretch of work: the servers' CPU and memory by process, the load's own CPU and lag, how the rate went, and
- * the servers' profiles where those are wanted.
+ * Measures a stretch of work: the servers' CPU and memory by process and latency by hop, the load's own CPU and lag, how
+ * the rate went, and the servers' profiles where those are wanted.
  *
  * R1  What is read while it lasts (counts, memory) is read twice a second, so it costs nothing that shows.
  * R2  A process that ends meanwhile makes the stretch fail: its CPU is not counted whole.
  */
-import { othersCpuSeconds } from './machine-cpu.ts';
+import { HopMeter, type HopLatency } from './hop-meter.ts';
 import { liveLine } from './live-line.ts';
+import { othersCpuSeconds } from './machine-cpu.ts';
 import { cpuByRole, ProcessMeter, type CpuByRole, type ProcessUse, type RoleProcess } from './process-meter.ts';
 import { Profiler } from './profiler.ts';
 import { readProfile, summariseProfile } from './profile-report.ts';
@@ -34,6 +35,7 @@ export type Stretch<T> = {
   readonly result: T;
   readonly cpu: CpuByRole;
   readonly processes: readonly ProcessUse[];
+  readonly hops: readonly HopLatency[];
   readonly clients: readonly ClientUse[];
   readonly rate: { readonly noun: string; readonly points: readonly RatePoint[] } | undefined;
   readonly seconds: number;
@@ -52,6 +54,8 @@ export async function measureStretch<T>(context: RunContext, side: Side, work: (
   const { subject, processes, load = [], progress } = side;
   const meter = new ProcessMeter(processes);
   const profiler = profileFolder === undefined ? undefined : new Profiler(clock, profileFolder, processes);
+  const hopMeter = new HopMeter(processes);
+  await hopMeter.start();
   profiler?.start();
   await Promise.all(load.map((one) => one.beginWatch()));
   const startMs = clock.monotonicMs();
@@ -64,11 +68,12 @@ export async function measureStretch<T>(context: RunContext, side: Side, work: (
     const uses = meter.stop();
     const seconds = (clock.monotonicMs() - startMs) / 1_000;
     const othersCores = (othersCpuSeconds(pids) - others) / seconds;
+    const hops = await hopMeter.stop();
     const clients = (await Promise.all(load.map((one) => one.endWatch()))).flat();
     const failures = meter.gone().map(({ role, pid }) => `a ${role} process (${pid}) ended during the run`);
     const profiles = profiler === undefined ? [] : await profiler.stop();
     return {
-      ...{ subject, result, seconds, clients, othersCores, failures },
+      ...{ subject, result, seconds, hops, clients, othersCores, failures },
       processes: uses,
       cpu: cpuByRole(uses),
       rate: progress === undefined ? undefined : { noun: progress.noun, points: looker.points() },

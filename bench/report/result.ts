@@ -8,7 +8,7 @@
  * M3  No secrets, and nothing that names the machine.
  */
 import type { Machine } from '../machine.ts';
-import type { RunResult } from '../scenario.ts';
+import type { Measurement, RunResult } from '../scenario.ts';
 import { notesOf } from '../stretch-record.ts';
 import { figuresOf, type Figure } from './figures.ts';
 
@@ -42,13 +42,23 @@ export function resultOf(measured: Measured): Result {
     format: resultFormat,
     ...measured,
     ...{ failed: failures.length > 0, failures, notes },
-    figures: figuresOf(runs),
+    figures: figuresOf(
+      runs.map((run) => ({ measurements: [...run.measurements, ...run.stretches.flatMap(hopFigures)] })),
+    ),
   };
 }
 
 /** The document's text. */
 export function encodeResult(result: Result): string {
   return `${JSON.stringify(result, null, 1)}\n`;
+}
+
+/** Latency by hop is measured wherever there are servers that trace it: no scenario has to ask for it. */
+function hopFigures({ subject, hops }: RunResult['stretches'][number]): Measurement[] {
+  return hops.flatMap(({ hop, p50Ms, p99Ms }) => [
+    { subject, name: `hop ${hop}, p50`, unit: 'ms', value: p50Ms },
+    { subject, name: `hop ${hop}, p99`, unit: 'ms', value: p99Ms },
+  ]);
 }
 
 function stretchFailures({ subject, failures }: RunResult['stretches'][number]): string[] {

@@ -51,6 +51,6 @@ function stretch(subject: string, deliveries: number, cpu: Record<string, number
   const latency = new LatencyHistogram().encode();
   const report = { deliveries, reads: deliveries, latency, ids: [], failures: [] };
   const result = { reports: [report], failures: [] };
-  const rest = { processes: [], clients: [], rate: undefined, othersCores: 0, details: [], failures: [] };
+  const rest = { processes: [], hops: [], clients: [], rate: undefined, othersCores: 0, details: [], failures: [] };
   return { subject, result, cpu: new Map(Object.entries(cpu)), seconds: 1, ...rest };
 }

@@ -148,7 +148,14 @@ function stretchOf(subject: string): StretchRecord {
     { atSeconds: 1.02, perSecond: 200 },
   ];
   return {
-    ...{ subject, seconds: 1, clients: [], othersCores: 0, failures: [] },
+    ...{
+      subject,
+      seconds: 1,
+      clients: [],
+      hops: [{ hop: 'append', count: 9, p50Ms: 1, p99Ms: 7 }],
+      othersCores: 0,
+      failures: [],
+    },
     latencies: [{ name: 'due to delivered', histogram: latency.encode() }],
     rate: { noun: 'deliveries', points },
     processes: [{ role: 'worker', cpuSeconds: 0.5, residentBytes: 50e6 }],

@@ -1,7 +1,10 @@
 /** The small readers of the harness: /proc, HTTP answers, message texts, CPU profiles. */
 import { spawn } from 'node:child_process';
+import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { hopLatencies, parseHops } from '../../../bench/hop-meter.ts';
 import { parseAnswer } from '../../../bench/http-client.ts';
+import { listeningPorts, parseListening } from '../../../bench/listening-ports.ts';
 import { makeText, parseText } from '../../../bench/message-text.ts';
 import { cpuSecondsOf, parseResident, parseStat, processTree } from '../../../bench/process-stat.ts';
 import { summariseProfile } from '../../../bench/profile-report.ts';
@@ -82,5 +85,52 @@ describe('summariseProfile', () => {
       idleMs: 6,
       top: [{ place: 'decide a.js:10', ms: 3, share: 0.75 }],
     });
+  });
+});
+
+describe('latency by hop', () => {
+  const bucket = (hop: string, le: string, count: number, node = 'worker-1') =>
+    `belfry_hop_duration_seconds_bucket{le="${le}",hop="${hop}",role="worker",node="${node}"} ${count}`;
+
+  it('is what was counted in between, over all processes, on a straight line within a bucket', () => {
+    const before = [bucket('append', '0.001', 5), bucket('append', '0.01', 7), bucket('append', '+Inf', 7)];
+    const after = [bucket('append', '0.001', 45), bucket('append', '0.01', 77), bucket('append', '+Inf', 77)];
+    const other = [
+      bucket('append', '0.001', 30, 'b'),
+      bucket('append', '0.01', 30, 'b'),
+      bucket('append', '+Inf', 30, 'b'),
+    ];
+    const [append] = hopLatencies(parseHops(before.join('\n')), parseHops([...after, ...other].join('\n')));
+    // 70 up to 1 ms, 30 more up to 10 ms.
+    expect(append).toMatchObject({ hop: 'append', count: 100 });
+    expect(append?.p50Ms).toBeCloseTo(50 / 70);
+    expect(append?.p99Ms).toBeCloseTo(1 + (9 * 29) / 30);
+  });
+
+  it('leaves out hops that nothing passed through, and ends at the last bound', () => {
+    const after = [bucket('socket', '0.5', 0), bucket('socket', '+Inf', 3), bucket('route', '+Inf', 0)];
+    expect(hopLatencies(new Map(), parseHops(after.join('\n')))).toEqual([
+      { hop: 'socket', count: 3, p50Ms: 500, p99Ms: 500 },
+    ]);
+  });
+});
+
+describe('listening ports', () => {
+  it('are those of the sockets that the process holds', () => {
+    const row = (port: string, state: string, inode: string) =>
+      `   0: 0100007F:${port} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000     0        0 ${inode} 1 0 100 0 0 10 0`;
+    const table = ['head', row('1F90', '0A', '11'), row('1F91', '0A', '12'), row('1F92', '01', '11')].join('\n');
+    expect(parseListening(table, new Set(['11']))).toEqual([8_080]);
+  });
+
+  it.runIf(process.platform === 'linux')('are read of a process that runs, and none of one that does not', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      expect(listeningPorts(process.pid)).toContain((server.address() as AddressInfo).port);
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+    expect(listeningPorts(2 ** 22 + 1)).toEqual([]);
   });
 });

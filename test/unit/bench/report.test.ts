@@ -83,7 +83,7 @@ describe('formatNumber', () => {
 });
 
 const quietStretch = {
-  ...{ subject: 'belfry', seconds: 5, latencies: [], rate: null, processes: [], clients: [] },
+  ...{ subject: 'belfry', seconds: 5, latencies: [], rate: null, processes: [], hops: [], clients: [] },
   ...{ othersCores: 0, failures: [] },
 };
 

@@ -1,0 +1,81 @@
+/** `belfry bench` as a user runs it, small: one run on servers of its own, kept as JSON and as a page, then compared. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runBelfry, type CliResult } from '../support/belfry-cli.ts';
+
+let folder: string;
+let json: string;
+let html: string;
+let run: CliResult;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'belfry-bench-test-'));
+  json = join(folder, 'result.json');
+  html = join(folder, 'result.html');
+  const small = ['--seconds', '1', '--runs', '1', '--connections', '8', '--channels', '16', '--users', '2'];
+  const kept = ['--json', json, '--html', html, '--progress', 'plain', '--source-addresses', '3'];
+  run = await runBelfry(['bench', 'posts', ...small, ...kept]);
+}, 60_000);
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('belfry bench posts', () => {
+  it('measures, checks and prints one table; progress goes to stderr', () => {
+    expect(run.stderr).toMatch(/^belfry {2}\d\.\d of 1 s {2}[\d,]+ posts/m);
+    expect(run.stdout).toMatch(/^posts: one run of 1 s; /);
+    expect(run.stdout).toMatch(/^belfry +posts acknowledged +[\d,.]+ +\/s$/m);
+    expect(run.stdout).not.toContain('FAILED');
+    expect(run.code).toBe(0);
+  });
+
+  it('keeps everything as JSON: figures, latencies, rates, processes by role, hops, the load itself; and no token', async () => {
+    const text = await readFile(json, 'utf8');
+    expect(text).not.toMatch(/xox|xadm/);
+    const result = JSON.parse(text) as Record<string, unknown>;
+    expect(result).toMatchObject({ format: 1, scenario: 'posts', failed: false, failures: [] });
+    expect(result).toMatchObject({ options: { seconds: 1, runs: 1, connections: 8, loadProcs: 1 } });
+    const [stretch] = (result['runs'] as { stretches: Record<string, unknown[]>[] }[])[0]?.stretches ?? [];
+    const roles = (stretch?.['processes'] as { role: string; residentBytes: number }[]).map(({ role }) => role);
+    expect(roles).toEqual(expect.arrayContaining(['nats', 'webapp', 'worker', 'gateway', 'supervisor']));
+    const hops = (stretch?.['hops'] as { hop: string; p99Ms: number }[]).map(({ hop }) => hop);
+    expect(hops).toEqual(expect.arrayContaining(['ingress', 'append']));
+    expect(stretch?.['latencies']).toHaveLength(1);
+    expect(stretch?.['clients']).toEqual([{ cores: expect.any(Number), lagP99Ms: expect.any(Number) }]);
+  });
+
+  it('writes a page that shows it', async () => {
+    const page = await readFile(html, 'utf8');
+    expect(page).toContain('<h1>belfry bench posts</h1>');
+    expect(page).toContain('Latency: sent to acknowledged');
+    expect(page).not.toMatch(/xox[bp]-|xadm-/);
+  });
+
+  it('is compared with itself by ratios of one', async () => {
+    const compared = await runBelfry(['bench', '--compare', json, json]);
+    expect(compared.stdout).toMatch(/^belfry +posts acknowledged .* 1 +equal$/m);
+    expect(compared.code).toBe(0);
+  });
+});
+
+describe('wrong input of belfry bench', () => {
+  it.concurrent.each<[string, string[], RegExp]>([
+    ['an unknown scenario', ['nope'], /unknown scenario 'nope'/],
+    ['no scenario', [], /a scenario is missing/],
+    [
+      'a file that is no result',
+      ['--compare', '/dev/null', '/dev/null'],
+      /\/dev\/null is no result of belfry bench --json/,
+    ],
+    ['one file to compare', ['--compare', '/dev/null'], /--compare takes two files/],
+    ['a target without its token', ['posts', '--target', 'http://127.0.0.1:1'], /--target needs --token/],
+    ['a target for what kills servers', ['failover', '--target', 'x'], /failover only measures servers of its own/],
+  ])('%s is one line and exit 2', async (_, args, line) => {
+    const result = await runBelfry(['bench', ...args]);
+    expect(result.stderr).toMatch(line);
+    expect(result.stderr.trimEnd().split('\n')).toHaveLength(1);
+    expect(result.code).toBe(2);
+  });
+});
