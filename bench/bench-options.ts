@@ -45,6 +45,16 @@ const loadOptions = defineOptions({
     schema: integerSchema(1, 254).default(1),
     description: 'loopback addresses that the load connects from; each adds 28,000 connections',
   },
+  coordinate: {
+    value: 'nats-url',
+    schema: path,
+    description: 'share the load with machines that run belfry bench --join nats-url; needs --target',
+  },
+  machines: {
+    value: 'n',
+    schema: integerSchema(1, 64).default(1),
+    description: 'how many of them to wait for; --load-procs counts the processes on all machines, this one included',
+  },
 });
 
 /** What is shown, and what is kept. */

@@ -14,6 +14,7 @@ import { channelsScenario } from './channels.ts';
 import { connectionsScenario } from './connections.ts';
 import { failoverScenario } from './failover.ts';
 import { fanoutScenario } from './fanout.ts';
+import { joinCommand } from './join.ts';
 import { postsScenario } from './posts.ts';
 import { compareText } from './report/compare.ts';
 import { writeHtml } from './report/html-report.ts';
@@ -50,17 +51,22 @@ export function buildBenchProgram(): Command {
   );
   for (const scenario of scenarios) addScenario(program, scenario);
   program.option('--compare <files...>', 'two files of --json: the ratio of each figure, and whether it is noise');
-  program.allowExcessArguments().action(() => compareCommand(program));
+  program.option('--join <nats-url>', 'take a part of the load of a belfry bench SCENARIO --coordinate <nats-url>');
+  program.allowExcessArguments().action(() => otherCommand(program));
   return program;
 }
 
 /** Carries out what is no scenario. */
-async function compareCommand(program: Command): Promise<void> {
+async function otherCommand(program: Command): Promise<void> {
   const [unknown] = program.args;
   if (unknown !== undefined) throw new UsageError(`unknown scenario '${unknown}'; see belfry bench --help`);
-  const files: readonly string[] | undefined = program.opts<{ compare?: string[] }>().compare;
-  const [a, b, ...more] = files ?? [];
-  if (files === undefined) throw new UsageError('a scenario is missing; see belfry bench --help');
+  const { compare, join } = program.opts<{ compare?: string[]; join?: string }>();
+  if (join !== undefined) return joinCommand(join);
+  if (compare === undefined) throw new UsageError('a scenario is missing; see belfry bench --help');
+  return compareCommand(compare);
+}
+
+async function compareCommand([a, b, ...more]: readonly string[]): Promise<void> {
   if (a === undefined || b === undefined || more.length > 0) throw new UsageError('--compare takes two files');
   const results = [await readCompared(a), await readCompared(b)] as const;
   if (results[0].scenario !== results[1].scenario) {

@@ -1,5 +1,9 @@
-/** The load processes of a scenario that do the same: calls to all of them, and an eye on how busy they are. */
-import { startLoad, type LoadContract, type LoadProcess } from './load-process.ts';
+/**
+ * The load processes of a scenario that do the same: calls to all of them, and an eye on how busy they are. With machines
+ * joined, this one and those take turns: the first process is here, the next on the first machine, and so on.
+ */
+import { forkLoad, type LoadContract } from './load-port.ts';
+import { LoadProcess } from './load-process.ts';
 import type { RunContext } from './scenario.ts';
 import type { ClientUse } from './self-meter.ts';
 import type { WatchedLoad } from './stretch.ts';
@@ -12,8 +16,8 @@ type Counting<Contract extends LoadContract> = {
 export class LoadGroup<Contract extends LoadContract> implements WatchedLoad {
   readonly #processes: readonly LoadProcess<Contract>[];
 
-  constructor(name: string, count: number, { signal, sourceAddresses }: RunContext) {
-    this.#processes = startLoad<Contract>(name, count, signal, { sourceAddresses });
+  constructor(name: string, count: number, context: RunContext) {
+    this.#processes = Array.from({ length: count }, (_, at) => startLoad<Contract>(name, at, context));
   }
 
   get size(): number {
@@ -55,4 +59,18 @@ export class LoadGroup<Contract extends LoadContract> implements WatchedLoad {
   async stop(): Promise<void> {
     await Promise.all(this.#processes.map((load) => load.stop()));
   }
+}
+
+function startLoad<Contract extends LoadContract>(
+  name: string,
+  at: number,
+  context: RunContext,
+): LoadProcess<Contract> {
+  const { signal, sourceAddresses, machines } = context;
+  const place = at % ((machines?.count ?? 0) + 1);
+  if (machines === undefined || place === 0) {
+    return new LoadProcess((handlers) => forkLoad(name, handlers), signal, { sourceAddresses, clockOffsetUs: 0 });
+  }
+  const setUp = { sourceAddresses, clockOffsetUs: machines.clockOffsetUs(place - 1) };
+  return new LoadProcess((handlers) => machines.openLoad(place - 1, name, handlers), signal, setUp);
 }

@@ -1,61 +1,39 @@
 /**
  * Load comes from processes of its own, so that the harness's work is not counted as the servers', one event loop is
- * not the limit, and CPU is known by process. This is the parent's end; load-server.ts is the child's.
+ * not the limit, and CPU is known by process. This is the harness's end; load-server.ts is the process's, load-port.ts
+ * and machines.ts are the ways between them.
  *
- * A scenario writes down its calls as a LoadContract: what crosses is plain data, one answer per call, so that a later
- * transport can reach load on other machines.
+ * A scenario writes down its calls as a LoadContract: what crosses is plain data, one answer per call.
  *
- * J1  A child ends with its parent (its channel closes), and with stop().
- * J2  A call settles: with the child's answer, or rejected when the child fails, ends or the run is interrupted.
- * J3  Every child answers the calls of `ownCalls` besides its contract's.
+ * J1  A call settles: with the process's answer, or rejected when the process fails, ends or the run is interrupted.
+ * J2  Every load process answers the calls of `ownCalls` besides its contract's.
  */
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { extname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import type { LoadAnswer, LoadContract, LoadPort, LoadPortHandlers } from './load-port.ts';
 import type { ClientUse } from './self-meter.ts';
 
-/** A call's name, what it takes and what it answers. */
-export type LoadContract = { readonly [method: string]: { readonly params: unknown; readonly result: unknown } };
-export type LoadRequest = { readonly id: number; readonly method: string; readonly params: unknown };
-export type LoadAnswer =
-  | { readonly id: number; readonly ok: true; readonly result: unknown }
-  | { readonly id: number; readonly ok: false; readonly error: string };
-
-/** Answered by load-server.ts for every load (J3); no contract has names like these. */
+/** Answered by load-server.ts for every load (J2); no contract has names like these. */
 export const ownCalls = { setUp: '@setUp', beginWatch: '@beginWatch', endWatch: '@endWatch' } as const;
-/** What every load process is told before anything else. */
-export type LoadSetUp = { readonly sourceAddresses: number };
+/** What every load process is told before anything else. `clockOffsetUs`: from its machine's clock to ours. */
+export type LoadSetUp = { readonly sourceAddresses: number; readonly clockOffsetUs: number };
 
 type Waiter = { resolve(value: unknown): void; reject(error: Error): void };
 
-/** The file `name` (from this folder, without its ending), compiled or as source. */
-export function loadFile(name: string): string {
-  return fileURLToPath(new URL(`${name}${extname(import.meta.url)}`, import.meta.url));
-}
-
 export class LoadProcess<Contract extends LoadContract> {
-  readonly #child: ChildProcess;
+  readonly #port: LoadPort;
   readonly #waiters = new Map<number, Waiter>();
   #calls = 0;
+  #ended: string | undefined;
 
-  constructor(file: string, signal: AbortSignal, setUp: LoadSetUp) {
-    // A group of its own would outlive Ctrl-C; in ours it gets the signal too, and ignores it (J1).
-    this.#child = fork(file, [], {
-      serialization: 'advanced',
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      execArgv,
-    });
-    this.#child.on('message', (answer) => this.#settle(answer as LoadAnswer));
-    this.#child.on('error', (cause) => this.#failAll(new Error('load process failed', { cause })));
-    this.#child.on('exit', (code, why) => this.#failAll(new Error(`load process ended (${why ?? code})`)));
+  constructor(open: (handlers: LoadPortHandlers) => LoadPort, signal: AbortSignal, setUp: LoadSetUp) {
+    this.#port = open({ onAnswer: (answer) => this.#settle(answer), onEnd: (why) => this.#end(why) });
     // The first of its calls, so it is done before any other; should it fail, so do the others.
     this.#request(ownCalls.setUp, setUp).catch(() => undefined);
-    signal.addEventListener('abort', () => this.#failAll(new Error('interrupted')), { once: true });
+    signal.addEventListener('abort', () => this.#failAll('interrupted'), { once: true });
   }
 
+  /** 0 where it is not on this machine. */
   get pid(): number {
-    return this.#child.pid ?? 0;
+    return this.#port.pid;
   }
 
   call<Method extends keyof Contract & string>(
@@ -65,7 +43,7 @@ export class LoadProcess<Contract extends LoadContract> {
     return this.#request(method, params);
   }
 
-  /** From here on the process watches its own CPU and lag (J3). */
+  /** From here on the process watches its own CPU and lag (J2). */
   async beginWatch(): Promise<void> {
     await this.#request(ownCalls.beginWatch, null);
   }
@@ -74,21 +52,17 @@ export class LoadProcess<Contract extends LoadContract> {
     return (await this.#request(ownCalls.endWatch, null)) as ClientUse;
   }
 
-  async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = once(this.#child, 'exit');
-    this.#child.kill('SIGKILL');
-    await ended;
+  stop(): Promise<void> {
+    return this.#port.stop();
   }
 
   #request(method: string, params: unknown): Promise<unknown> {
+    if (this.#ended !== undefined) return Promise.reject(new Error(this.#ended));
     this.#calls += 1;
     const id = this.#calls;
     return new Promise((resolve, reject) => {
       this.#waiters.set(id, { resolve, reject });
-      this.#child.send({ id, method, params } satisfies LoadRequest, (error) => {
-        if (error !== null) this.#fail(id, error);
-      });
+      this.#port.send({ id, method, params });
     });
   }
 
@@ -99,26 +73,13 @@ export class LoadProcess<Contract extends LoadContract> {
     else waiter?.reject(new Error(answer.error));
   }
 
-  #fail(id: number, error: Error): void {
-    const waiter = this.#waiters.get(id);
-    this.#waiters.delete(id);
-    waiter?.reject(error);
+  #end(why: string): void {
+    this.#ended ??= why;
+    this.#failAll(why);
   }
 
-  #failAll(error: Error): void {
-    for (const id of [...this.#waiters.keys()]) this.#fail(id, error);
+  #failAll(why: string): void {
+    for (const waiter of this.#waiters.values()) waiter.reject(new Error(why));
+    this.#waiters.clear();
   }
-}
-
-/** Load processes are not to be profiled or inspected with the harness. */
-const execArgv: string[] = ['--enable-source-maps'];
-
-/** Starts `count` of them. */
-export function startLoad<Contract extends LoadContract>(
-  name: string,
-  count: number,
-  signal: AbortSignal,
-  setUp: LoadSetUp,
-): LoadProcess<Contract>[] {
-  return Array.from({ length: count }, () => new LoadProcess<Contract>(loadFile(name), signal, setUp));
 }

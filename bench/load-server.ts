@@ -1,7 +1,9 @@
 /** The child's end of load-process.ts: answers the parent's calls and ends with it. */
 import { systemClock } from '../platform/clock.ts';
-import { ownCalls, type LoadAnswer, type LoadContract, type LoadRequest, type LoadSetUp } from './load-process.ts';
+import type { LoadAnswer, LoadContract, LoadRequest } from './load-port.ts';
+import { ownCalls, type LoadSetUp } from './load-process.ts';
 import { useSourceAddresses } from './load-socket.ts';
+import { useClockOffset } from './machine-clock.ts';
 import { SelfMeter } from './self-meter.ts';
 
 export type LoadHandlers<Contract extends LoadContract> = {
@@ -23,7 +25,9 @@ function ownHandlers(): LoadHandlers<LoadContract> {
   const meter = new SelfMeter(systemClock);
   return {
     [ownCalls.setUp]: (params) => {
-      useSourceAddresses((params as LoadSetUp).sourceAddresses);
+      const { sourceAddresses, clockOffsetUs } = params as LoadSetUp;
+      useSourceAddresses(sourceAddresses);
+      useClockOffset(clockOffsetUs);
       return null;
     },
     [ownCalls.beginWatch]: () => {

@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url';
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { RoleProcess } from './process-meter.ts';
-import { loadFile } from './load-process.ts';
+import { loadFile } from './load-port.ts';
 import { cpuSecondsOf } from './process-stat.ts';
 
 /** Roles that run Node and are worth a look. */

@@ -9,6 +9,7 @@ import { UsageError, type OptionValues } from '../platform/config.ts';
 import { SeededRng } from '../platform/rng.ts';
 import type { commonOptions } from './bench-options.ts';
 import { describeMachine } from './machine.ts';
+import { Machines } from './machines.ts';
 import { openProgress, type Progress } from './progress.ts';
 import { resultOf, type Result } from './report/result.ts';
 import type { BoundScenario, RunContext, RunResult, Scenario } from './scenario.ts';
@@ -21,22 +22,32 @@ export async function runScenario(scenario: Scenario, bound: BoundScenario, opti
   const target = targetOf(scenario, options);
   const interruption = onInterrupt();
   const progress = openProgress(options.progress, systemClock);
-  const context = { ...contextOf(options, progress), signal: interruption.signal, target };
   const { seconds, runs: count, seed, sourceAddresses } = options;
+  let machines: Machines | undefined;
   try {
+    machines = await gatherMachines(options, interruption.signal, progress);
+    const context = { ...contextOf(options, progress), signal: interruption.signal, target, machines };
     const runs = await runAll(context, bound, count);
     return resultOf({
       scenario: scenario.name,
       at: new Date(systemClock.wallMs()).toISOString(),
       options: { seconds, runs: count, seed, sourceAddresses, ...bound.options },
       machine: describeMachine(),
-      notes: targetNotes(target),
+      notes: [...targetNotes(target), ...(machines?.notes() ?? [])],
       runs,
     });
   } finally {
+    await machines?.close();
     progress.clear();
     interruption.stop();
   }
+}
+
+async function gatherMachines(options: CommonOptions, signal: AbortSignal, progress: Progress) {
+  const { coordinate, machines, target } = options;
+  if (coordinate === undefined) return undefined;
+  if (target === undefined) throw new UsageError('--coordinate needs --target: servers of our own are on loopback');
+  return Machines.gather(coordinate, machines, signal, progress);
 }
 
 function contextOf({ seconds, seed, cpuProf, sourceAddresses }: CommonOptions, progress: Progress) {

@@ -17,6 +17,7 @@ import type { Command } from 'commander';
 import type { Clock } from '../platform/clock.ts';
 import { readOptions, type OptionTable, type OptionValues } from '../platform/config.ts';
 import type { Rng } from '../platform/rng.ts';
+import type { Machines } from './machines.ts';
 import type { Progress } from './progress.ts';
 import type { Target } from './servers.ts';
 import type { StretchRecord } from './stretch-record.ts';
@@ -65,6 +66,8 @@ export type RunContext = {
   readonly profileFolder: string | undefined;
   /** Loopback addresses that every load process connects from (load-socket.ts). */
   readonly sourceAddresses: number;
+  /** Further machines that take their part of the load; undefined: none. */
+  readonly machines: Machines | undefined;
   /** The deployment to load; undefined: servers of our own. openServers (servers.ts) knows the difference. */
   readonly target: Target | undefined;
 };

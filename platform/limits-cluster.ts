@@ -109,4 +109,10 @@ export const clusterLimits = {
   benchSettleMs: 20_000,
   /** Messages of an open loop that wait for a free connection. Beyond: the run is FAILED; the server cannot keep up. */
   benchBacklogMessagesMax: 100_000,
+  /** Wait for further machines to join. Beyond: nothing is measured. */
+  benchJoinMs: 120_000,
+  /** A machine that joined and its coordinator let each other know so often that they are there. */
+  benchMachineBeatMs: 500,
+  /** Silence after which they take each other for gone. Beyond: the run fails, the load ends. */
+  benchMachineSilenceMs: 10_000,
 } as const;

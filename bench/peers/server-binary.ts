@@ -1,7 +1,7 @@
 /** Where the servers of the peers are: on the PATH, in /usr/sbin, or where scripts/setup.sh unpacked them, in that order. */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
-import { loadFile } from '../load-process.ts';
+import { loadFile } from '../load-port.ts';
 
 /** Undefined when there is none. */
 export function findServerBinary(name: string, searchPath = process.env['PATH'] ?? ''): string | undefined {

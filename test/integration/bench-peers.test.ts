@@ -59,6 +59,6 @@ function canRun(peer: Peer): boolean {
 function runContext(): RunContext {
   const progress = { show: () => undefined, clear: () => undefined };
   const { signal } = new AbortController();
-  const own = { profileFolder: undefined, target: undefined, sourceAddresses: 1 };
+  const own = { profileFolder: undefined, target: undefined, machines: undefined, sourceAddresses: 1 };
   return { ...own, clock: systemClock, rng: new SeededRng(1), progress, signal, seconds: 1 };
 }
