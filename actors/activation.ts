@@ -9,16 +9,20 @@
  * L4  An empty log under an existing snapshot is a fault, not a new stream.
  * L5  What a former owner left when it released the slot is the log's end as nobody else could have changed it: it had
  *     fenced the log where that was needed, and finished. It is used once; the first append compares as every other.
+ * L6  A snapshot that knows where the log stood has what came after it read at once, in parallel; the records must chain
+ *     to that place. Where they do not, the log is opened from its end, as without one.
  */
 import { AppendLog } from '../broker/append-log.ts';
-import { LogReader, type LogOpening } from '../broker/log-reader.ts';
+import type { PlacedRecord } from '../broker/log-position.ts';
+import { LogReader, type LogFailure, type LogOpening, type NewestRecord } from '../broker/log-reader.ts';
 import { limits } from '../platform/limits.ts';
 import { DecodeError } from '../protocol/errors.ts';
+import type { DurableEvent } from '../protocol/events.ts';
 import { apply, emptyState, type StreamState } from './channel-state.ts';
 import { decodeHotActor } from './hot-state.ts';
 import type { Note } from './membership-outbox.ts';
 import { notesOf } from './membership-notes.ts';
-import type { SnapshotHandle } from './snapshot.ts';
+import type { SnapshotHandle, SnapshotLoad } from './snapshot.ts';
 import { logAddress, type StreamHome } from './worker-context.ts';
 
 export interface Hydrated {
@@ -26,8 +30,10 @@ export interface Hydrated {
   readonly state: StreamState;
   readonly log: AppendLog;
   readonly snapshot: SnapshotHandle;
-  /** Seq of the snapshot that it began with; 0 for none. */
+  /** Seq of the snapshot's head that it began with; 0 for none. */
   readonly snapshotSeq: number;
+  /** Nothing but messages came after that head, as far as is known. */
+  readonly onlyMessages: boolean;
   /** What members' own streams may not have heard. */
   readonly notes: readonly Note[];
 }
@@ -50,7 +56,9 @@ export async function hydrate(home: StreamHome, signal: AbortSignal): Promise<Hy
   if (hot !== undefined) return hot;
   const address = logAddress(context, slot, entry.stream);
   const reader = new LogReader(context.logs, address);
-  const [snapshot, opening] = await Promise.all([context.snapshots.load(slot, entry.stream), reader.open(signal)]);
+  const newest = reader.newest(signal);
+  const snapshot = await context.snapshots.load(slot, entry.stream);
+  const opening = await openLog(reader, snapshot, newest, signal);
   if (opening.kind !== 'open') return fault(home, opening);
   if (snapshot.kind === 'unavailable') return unavailable('snapshot');
   if (opening.epoch > home.epoch) return { kind: 'fenced', epoch: opening.epoch };
@@ -68,11 +76,41 @@ export async function hydrate(home: StreamHome, signal: AbortSignal): Promise<Hy
   const usable = snapshot.kind === 'loaded' && snapshot.state.seq <= lastSeq;
   const state = usable ? snapshot.state : emptyState(entry.stream);
   const notes = usable ? [...snapshot.notes] : [];
-  const snapshotSeq = state.seq;
+  const snapshotSeq = usable ? snapshot.headSeq : 0;
+  const behind = opening.records.flatMap(({ record }) => record.events);
+  for (const event of behind) fold(state, event, notes);
   const folded = await foldTail(home, reader, log, state, notes, signal);
   if (folded !== undefined) return folded;
-  return { kind: 'hydrated', state, log, snapshot: snapshot.handle, snapshotSeq, notes };
+  const onlyMessages = usable && state.seq === opening.position.nextSeq - 1 && behind.every(isMessage);
+  return { kind: 'hydrated', state, log, snapshot: snapshot.handle, snapshotSeq, onlyMessages, notes };
 }
+
+type Opened = Extract<LogOpening, { kind: 'open' }> & {
+  /** What came after the snapshot, where the snapshot told from where to read it (L6). */
+  readonly records: readonly PlacedRecord[];
+};
+
+async function openLog(
+  reader: LogReader,
+  snapshot: SnapshotLoad,
+  newest: Promise<NewestRecord>,
+  signal: AbortSignal,
+): Promise<Opened | LogFailure> {
+  if (snapshot.kind === 'loaded' && snapshot.position !== undefined) {
+    const since = await reader.since(snapshot.position, limits.snapshotEveryEvents, signal, newest);
+    if (since.kind === 'unavailable') return since;
+    if (since.kind === 'records') return { ...since, kind: 'open' };
+  }
+  const opening = await reader.open(signal, newest);
+  return opening.kind === 'open' ? { ...opening, records: [] } : opening;
+}
+
+function fold(state: StreamState, event: DurableEvent, notes: Note[]): void {
+  apply(state, event);
+  notes.push(...notesOf(state.seq, event.body));
+}
+
+const isMessage = ({ body }: DurableEvent): boolean => body.kind === 'message';
 
 /** L5 */
 function hydrateHot(home: StreamHome): Hydrated | undefined {
@@ -84,7 +122,7 @@ function hydrateHot(home: StreamHome): Hydrated | undefined {
     const log = new AppendLog(context.logs, logAddress(context, slot, entry.stream), position);
     const eventBytes = EVENT_BYTES + Math.ceil(tailBytes / Math.max(1, tail.length));
     for (const { seq, event } of tail) context.hotTails.push(entry.stream, seq, event, eventBytes);
-    return { kind: 'hydrated', state, log, snapshot, snapshotSeq, notes };
+    return { kind: 'hydrated', state, log, snapshot, snapshotSeq, onlyMessages: false, notes };
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error;
     context.logger.warn('hot_state_unusable', { stream: entry.stream, slot, error });
@@ -106,10 +144,7 @@ async function foldTail(
     const query = { afterSeq: state.seq, upToSeq, count: limits.logPageEventsMax };
     const range = await reader.eventsBetween(log.position, query, signal);
     if (range.kind !== 'events') return fault(home, range);
-    for (const { seq, event } of range.events) {
-      apply(state, event);
-      notes.push(...notesOf(seq, event.body));
-    }
+    for (const { event } of range.events) fold(state, event, notes);
     if (range.events.length === 0) return fault(home, { kind: 'broken', detail: `no events after ${state.seq}` });
   }
   return undefined;
@@ -129,7 +164,7 @@ async function appendFence(home: StreamHome, log: AppendLog, signal: AbortSignal
   return unavailable('log keeps moving');
 }
 
-function fault(home: StreamHome, failure: Exclude<LogOpening, { kind: 'open' }>): Hydration {
+function fault(home: StreamHome, failure: LogFailure): Hydration {
   if (failure.kind === 'unavailable') return unavailable('log');
   const detail = failure.kind === 'broken' ? failure.detail : failure.kind;
   home.context.logger.error('log_unusable', { stream: home.entry.stream, slot: home.slot, detail });

@@ -157,7 +157,7 @@ export class ChannelActor implements Behaviour<ActorMessage> {
     for (const { seq, event } of missed) this.#publisher.publish(seq, event);
     if (entry.seq >= 0 && entry.seq < state.seq) this.#publisher.resync(state.seq);
     entry.seq = state.seq;
-    this.#snapshots.begin(hydrated.snapshot, hydrated.snapshotSeq);
+    this.#snapshots.begin(hydrated.snapshot, hydrated.snapshotSeq, hydrated.onlyMessages);
     for (const note of hydrated.notes) this.#notes.add(note);
     return hydrated;
   }
@@ -263,8 +263,9 @@ export class ChannelActor implements Behaviour<ActorMessage> {
     // Given up meanwhile: what is committed is the next owner's to tell.
     if (this.#home.signal.aborted) return this.#refuseTurn(unknownFate('slot moved'));
     this.#finish();
-    const { state } = this.#ready();
-    this.#snapshots.committed(state, this.#notes, bytes);
+    const { state, log } = this.#ready();
+    const onlyMessages = this.#events.every(({ body }) => body.kind === 'message');
+    this.#snapshots.committed(state, this.#notes, { bytes, position: log.position, onlyMessages });
     if (fencedBy !== undefined) this.#home.fenced(fencedBy);
     return fencedBy === undefined ? 'done' : 'reset';
   }

@@ -46,15 +46,23 @@ export class Dedupe {
     this.#seen.set(key, { seq, count: 1 });
   }
 
-  rows(): DedupeRow[] {
-    return [...this.#seen].map(([key, { seq, count }]): DedupeRow => {
+  /** Of the mutations behind `afterSeq`, oldest first. */
+  rows(afterSeq = 0): DedupeRow[] {
+    const rows: DedupeRow[] = [];
+    for (const [key, { seq, count }] of this.#seen) {
+      if (seq <= afterSeq) continue;
       const cut = key.indexOf(SEPARATOR);
-      return [key.slice(0, cut), key.slice(cut + 1), seq, count];
-    });
+      rows.push([key.slice(0, cut), key.slice(cut + 1), seq, count]);
+    }
+    return rows;
   }
 
+  /** Rows of mutations newer than those that are there. */
   restore(rows: readonly DedupeRow[]): void {
-    for (const [author, mutation, seq, count] of rows) this.#seen.set(author + SEPARATOR + mutation, { seq, count });
+    for (const [author, mutation, seq, count] of rows) {
+      if (this.#seen.size >= this.#entriesMax) this.#forgetOldest();
+      this.#seen.set(author + SEPARATOR + mutation, { seq, count });
+    }
   }
 
   #forgetOldest(): void {

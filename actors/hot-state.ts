@@ -47,7 +47,7 @@ export function encodeHotActor(actor: HotActor, epoch: number, unsettled: boolea
     sequence,
     lastTs,
     encodeRecord(record),
-    encodeHead({ state, epoch, notes, nextPart: snapshot.nextPart }, false),
+    encodeHead({ state, epoch, notes, nextPart: snapshot.nextPart, position: undefined }, false),
     blocks.map((block) => {
       const { part, storedSequence, dirty } = block;
       return [part, storedSequence, dirty || unsettled, encodeBlock(state, epoch, block, '', 0)];
@@ -72,7 +72,7 @@ export function decodeHotActor(stream: StreamId, bytes: Uint8Array): HotActor & 
   if (state.seq !== nextSeq - 1 || sequence === 0) throw malformed('position');
   const position = { sequence, index, nextSeq, lastTs, skipStack: skips };
   const tail = events.map((event, i) => ({ seq: firstSeq + i, event }));
-  const snapshot = { headSequence, nextPart };
+  const snapshot = { headSequence, nextPart, incrementSequence: 0 };
   return { position, state, notes, snapshot, snapshotSeq, tail, tailBytes: recordBytes.length };
 }
 

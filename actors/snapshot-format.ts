@@ -2,8 +2,10 @@
  * What a snapshot looks like in bytes: a head per stream, and the blocks of its members or memberships beside it when
  * they are many.
  *
- *   head   [format, epoch, seq, last ts, kind fields, posts, changes, notes, next part, blocks]
- *   block  [format, epoch, seq, from, to, right part, keys, values | null]
+ *   head       [format, epoch, seq, last ts, kind fields, posts, changes, notes, next part, blocks, place]
+ *   block      [format, epoch, seq, from, to, right part, keys, values | null]
+ *   increment  [format, epoch, head's seq, seq, last ts, posts, place]
+ *   place      [stream sequence, record without events] of the log's last record then, or null
  *
  * Invariants:
  * F1  A head is written after every block that changed since the head before it: a block reflects a seq at or after
@@ -12,11 +14,15 @@
  *     by the last event about them.
  * F3  A block that was split after the head was written says where its upper half went (`right`): following it until
  *     the next block's `from` gives the whole range again. What does not tile is not used.
+ * F4  An increment holds what the messages after one head changed, and is used only with a head of that seq and only
+ *     where nothing but messages came after it: then head and increment together are the state at its seq.
  */
+import type { LogPosition } from '../broker/log-position.ts';
 import { decodeVersioned, encode } from '../protocol/codec.ts';
 import { DecodeError } from '../protocol/errors.ts';
 import type { ChannelMeta } from '../protocol/events.ts';
 import type { StreamId, UserId } from '../protocol/ids.ts';
+import { decodeRecord, encodeRecord } from '../protocol/records.ts';
 import { emptyState, type Membership, type StreamState } from './channel-state.ts';
 import type { DedupeRow } from './dedupe.ts';
 import type { Note } from './membership-outbox.ts';
@@ -36,8 +42,19 @@ export interface Head {
   readonly epoch: number;
   readonly notes: readonly Note[];
   readonly nextPart: number;
+  /** Where the log stood at the state's seq. */
+  readonly position: LogPosition | undefined;
   /** Blocks stored beside the head; empty when the head holds all. */
   readonly refs: readonly BlockRef[];
+}
+
+/** F4 */
+export interface Increment {
+  readonly headSeq: number;
+  readonly seq: number;
+  readonly lastTs: number;
+  readonly posts: readonly DedupeRow[];
+  readonly position: LogPosition;
 }
 
 export interface StoredBlock {
@@ -54,7 +71,7 @@ export function blocksOf(state: StreamState): OrderedMap<string, unknown> | unde
 }
 
 export function encodeHead(head: Omit<Head, 'refs'>, inline: boolean): Uint8Array {
-  const { state, epoch, notes, nextPart } = head;
+  const { state, epoch, notes, nextPart, position } = head;
   const map = blocksOf(state);
   const stored = map?.blocks.map((block) => (inline ? [block.keys, valuesOf(state, block)] : [block.from, block.part]));
   return encode([
@@ -68,13 +85,14 @@ export function encodeHead(head: Omit<Head, 'refs'>, inline: boolean): Uint8Arra
     notes.map((note) => [note.user, note.seq, note.member, note.actor ?? null]),
     nextPart,
     [inline, stored ?? []],
+    position === undefined ? null : encodePlace(position, epoch),
   ]);
 }
 
 /** @throws DecodeError */
 export function decodeHead(stream: StreamId, bytes: Uint8Array): Head {
   const fields = decodeVersioned('snapshot', bytes, SNAPSHOT_BYTES_MAX, SNAPSHOT_FORMAT);
-  const [, epoch, seq, lastTs, kind, posts, changes, notes, nextPart, blocks] = fields;
+  const [, epoch, seq, lastTs, kind, posts, changes, notes, nextPart, blocks, place] = fields;
   if (!isCount(epoch) || !isCount(seq) || !isCount(lastTs) || !isCount(nextPart)) throw malformed('head');
   if (!Array.isArray(posts) || !Array.isArray(changes) || !Array.isArray(notes) || !Array.isArray(blocks)) {
     throw malformed('head lists');
@@ -89,7 +107,34 @@ export function decodeHead(stream: StreamId, bytes: Uint8Array): Head {
   if (!Array.isArray(stored)) throw malformed('blocks');
   if (inline === true) restoreInline(state, stored as [string[], unknown][]);
   const refs = inline === true ? [] : (stored as BlockRef[]);
-  return { state, epoch, notes: (notes as unknown[]).map(decodeNote), nextPart, refs };
+  const position = place === null || place === undefined ? undefined : decodePlace(place, seq, lastTs);
+  return { state, epoch, notes: (notes as unknown[]).map(decodeNote), nextPart, position, refs };
+}
+
+export function encodeIncrement(state: StreamState, headSeq: number, position: LogPosition, epoch: number): Uint8Array {
+  const posts = state.posts.rows(headSeq);
+  return encode([SNAPSHOT_FORMAT, epoch, headSeq, state.seq, state.lastTs, posts, encodePlace(position, epoch)]);
+}
+
+/** @throws DecodeError */
+export function decodeIncrement(bytes: Uint8Array): Increment {
+  const fields = decodeVersioned('snapshot increment', bytes, SNAPSHOT_BYTES_MAX, SNAPSHOT_FORMAT);
+  const [, , headSeq, seq, lastTs, posts, place] = fields;
+  if (!isCount(headSeq) || !isCount(seq) || !isCount(lastTs) || !Array.isArray(posts)) throw malformed('increment');
+  return { headSeq, seq, lastTs, posts: posts as DedupeRow[], position: decodePlace(place, seq, lastTs) };
+}
+
+function encodePlace({ sequence, index, nextSeq, skipStack }: LogPosition, epoch: number): unknown[] {
+  const record = { epoch, recordId: '', index, firstSeq: nextSeq, skips: skipStack, events: [] };
+  return [sequence, encodeRecord(record)];
+}
+
+function decodePlace(place: unknown, seq: number, lastTs: number): LogPosition {
+  const [sequence, bytes] = Array.isArray(place) ? (place as unknown[]) : [];
+  if (!isCount(sequence) || !(bytes instanceof Uint8Array)) throw malformed('place');
+  const { index, firstSeq, skips } = decodeRecord(bytes);
+  if (firstSeq !== seq + 1) throw malformed('place');
+  return { sequence, index, nextSeq: firstSeq, lastTs, skipStack: skips };
 }
 
 /** `to` is the `from` of the next block, '' at the end; `right` its part. */

@@ -9,6 +9,7 @@
  * V3  A write that finds another one in its place gives up this snapshot and learns where that one stands.
  */
 import type { RecordRead, RecordStore } from '../broker/broker.ts';
+import type { LogPosition } from '../broker/log-position.ts';
 import { SNAPSHOT_STREAM, subjects } from '../broker/subjects.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -20,8 +21,10 @@ import {
   blocksOf,
   decodeBlock,
   decodeHead,
+  decodeIncrement,
   encodeBlock,
   encodeHead,
+  encodeIncrement,
   type AnyBlock,
   type Head,
 } from './snapshot-format.ts';
@@ -32,6 +35,10 @@ export type SnapshotLoad =
       readonly state: StreamState;
       readonly notes: readonly Note[];
       readonly handle: SnapshotHandle;
+      /** Seq of its head: the state may be further, by an increment. */
+      readonly headSeq: number;
+      /** Where the log stood at the state's seq. */
+      readonly position: LogPosition | undefined;
     }
   /** `exists`: there is one, but it cannot be used. */
   | { readonly kind: 'absent'; readonly exists: boolean; readonly handle: SnapshotHandle }
@@ -41,6 +48,7 @@ export type SnapshotLoad =
 export interface SnapshotHandle {
   headSequence: number;
   nextPart: number;
+  incrementSequence: number;
 }
 
 export interface SnapshotStoreOptions {
@@ -49,6 +57,7 @@ export interface SnapshotStoreOptions {
 }
 
 const HEAD = 'head';
+const INCREMENT = 'increment';
 const partName = (part: number) => `m${part}`;
 
 export class SnapshotStore {
@@ -61,21 +70,43 @@ export class SnapshotStore {
   }
 
   async load(slot: number, stream: StreamId): Promise<SnapshotLoad> {
-    const read = await this.#last(slot, stream, HEAD);
+    const [read, more] = await Promise.all([this.#last(slot, stream, HEAD), this.#last(slot, stream, INCREMENT)]);
     if (read.kind === 'unavailable') return { kind: 'unavailable' };
-    if (read.kind === 'absent') return { kind: 'absent', exists: false, handle: { headSequence: 0, nextPart: 1 } };
-    const handle = { headSequence: read.record.sequence, nextPart: 1 };
+    const incrementSequence = more.kind === 'found' ? more.record.sequence : 0;
+    if (read.kind === 'absent') {
+      return { kind: 'absent', exists: false, handle: { headSequence: 0, nextPart: 1, incrementSequence } };
+    }
+    const handle = { headSequence: read.record.sequence, nextPart: 1, incrementSequence };
     try {
       const head = decodeHead(stream, read.record.data);
       handle.nextPart = head.nextPart;
       if (head.refs.length > 0) await this.#loadBlocks(slot, stream, head, handle);
-      return { kind: 'loaded', state: head.state, notes: head.notes, handle };
+      const { state, notes } = head;
+      const headSeq = state.seq;
+      const position = more.kind === 'found' ? addIncrement(head, more.record.data) : head.position;
+      return { kind: 'loaded', state, notes, handle, headSeq, position };
     } catch (error) {
       if (error instanceof Unavailable) return { kind: 'unavailable' };
       if (!(error instanceof DecodeError)) throw error;
       this.#logger.warn('snapshot_unusable', { stream, slot, error });
       return { kind: 'absent', exists: true, handle };
     }
+  }
+
+  /**
+   * What the messages after the head changed, at a tenth of a head's price. `headSeq` is the stored head's. Encodes now,
+   * as `save` does; never rejects.
+   */
+  async saveIncrement(
+    slot: number,
+    state: StreamState,
+    headSeq: number,
+    { epoch, position }: { readonly epoch: number; readonly position: LogPosition },
+    handle: SnapshotHandle,
+  ): Promise<void> {
+    const bytes = encodeIncrement(state, headSeq, position, epoch);
+    const written = await this.#write(slot, state.stream, INCREMENT, bytes, handle.incrementSequence);
+    handle.incrementSequence = written.sequence;
   }
 
   /** Encodes now, writes in the background; resolves to whether all of it was written. Never rejects. */
@@ -86,12 +117,13 @@ export class SnapshotStore {
     state: StreamState,
     notes: readonly Note[],
     handle: SnapshotHandle,
+    position?: LogPosition,
   ): Promise<boolean> {
     const blocks = (blocksOf(state)?.blocks ?? []) as AnyBlock[];
     const inline = (blocksOf(state)?.size ?? 0) <= limits.snapshotInlineKeysMax;
     if (!inline) for (const block of blocks) if (block.part === 0) block.part = handle.nextPart++;
     const changed = inline ? [] : blocks.flatMap((block, i) => captureBlock(state, epoch, block, blocks[i + 1]));
-    const head = encodeHead({ state, epoch, notes, nextPart: handle.nextPart }, inline);
+    const head = encodeHead({ state, epoch, notes, nextPart: handle.nextPart, position }, inline);
     for (const { block, bytes } of changed.reverse()) {
       if (!(await this.#writeBlock(slot, stream, block, bytes))) {
         for (const other of changed) other.block.dirty = true;
@@ -157,6 +189,16 @@ export class SnapshotStore {
   #last(slot: number, stream: StreamId, part: string): Promise<RecordRead> {
     return this.#records.last(SNAPSHOT_STREAM, subjects.snapshot(slot, stream, part));
   }
+}
+
+/** Brings the head's state up to the increment, if it belongs to that head; gives where the log stood then. */
+function addIncrement({ state, position }: Head, bytes: Uint8Array): LogPosition | undefined {
+  const increment = decodeIncrement(bytes);
+  if (increment.headSeq !== state.seq || increment.seq <= state.seq) return position;
+  state.posts.restore(increment.posts);
+  state.seq = increment.seq;
+  state.lastTs = increment.lastTs;
+  return increment.position;
 }
 
 /** The block's bytes if it changed; from now on it counts as written. */

@@ -49,10 +49,17 @@ export type LogFailure =
   | { readonly kind: 'broken'; readonly detail: string };
 
 export type LogOpening = { readonly kind: 'open'; readonly position: LogPosition; readonly epoch: number } | LogFailure;
-/** Records in order; `position` is the place behind the last of them. */
+/** Records in order; `position` is the place behind the last of them, `epoch` that of the log's newest record. */
 export type RecordsSince =
-  | { readonly kind: 'records'; readonly records: readonly PlacedRecord[]; readonly position: LogPosition }
+  | {
+      readonly kind: 'records';
+      readonly records: readonly PlacedRecord[];
+      readonly position: LogPosition;
+      readonly epoch: number;
+    }
   | LogFailure;
+/** The newest record of a log; undefined: it has none. */
+export type NewestRecord = Fetched | undefined;
 export type RecordWindow = { readonly kind: 'records'; readonly records: readonly PlacedRecord[] } | LogFailure;
 /** `more`: not everything up to `upToSeq` is there; go on after the last event. */
 export type EventRange =
@@ -78,8 +85,8 @@ export class LogReader {
   }
 
   /** The log's end, from its newest record alone. Reads one record per set bit of its index. */
-  async open(signal: AbortSignal): Promise<LogOpening> {
-    const tail = await this.#tail(signal);
+  async open(signal: AbortSignal, newest?: Promise<NewestRecord>): Promise<LogOpening> {
+    const tail = await (newest ?? this.newest(signal));
     if (tail === undefined) return { kind: 'open', position: emptyLog, epoch: 0 };
     if (tail.kind !== 'record') return tail;
     const { sequence, record } = tail.placed;
@@ -99,19 +106,29 @@ export class LogReader {
   }
 
   /** Everything behind `position`, at most `recordsMax` records; a subject that forgot `position` is broken. */
-  async since(position: LogPosition, recordsMax: number, signal: AbortSignal): Promise<RecordsSince> {
-    const tail = await this.#tail(signal);
+  async since(
+    position: LogPosition,
+    recordsMax: number,
+    signal: AbortSignal,
+    read?: Promise<NewestRecord>,
+  ): Promise<RecordsSince> {
+    const tail = await (read ?? this.newest(signal));
     if (tail === undefined) {
-      return position.sequence === 0 ? { kind: 'records', records: [], position } : broken('the subject is empty');
+      return position.sequence === 0
+        ? { kind: 'records', records: [], position, epoch: 0 }
+        : broken('the subject is empty');
     }
     if (tail.kind !== 'record') return tail;
     const newest = tail.placed;
-    if (newest.sequence === position.sequence) return { kind: 'records', records: [], position };
+    const { epoch } = newest.record;
+    if (newest.sequence === position.sequence && newest.record.index === position.index) {
+      return { kind: 'records', records: [], position, epoch };
+    }
     const count = newest.record.index - position.index;
-    if (newest.sequence < position.sequence || count < 1) return broken('the log ends before a known record');
+    if (newest.sequence <= position.sequence || count < 1) return broken('the log ends before a known record');
     if (count > recordsMax) return broken(`${count} unknown records, at most ${recordsMax}`);
     const range = await this.#range(newest, position.index + 1, signal);
-    return range.kind === 'records' ? chain(position, range.records) : range;
+    return range.kind === 'records' ? chain(position, range.records, epoch) : range;
   }
 
   /** The one record that holds event `seq`. */
@@ -258,7 +275,7 @@ export class LogReader {
     }
   }
 
-  async #tail(signal: AbortSignal): Promise<Fetched | undefined> {
+  async newest(signal: AbortSignal): Promise<NewestRecord> {
     const { stream, subject } = this.#address;
     const read = await this.#persistently(() => this.#source.store.last(stream, subject), signal);
     if (read.kind === 'unavailable') return { kind: 'unavailable', reason: String(read.cause) };
@@ -295,13 +312,13 @@ export class LogReader {
   }
 }
 
-function chain(position: LogPosition, records: readonly PlacedRecord[]): RecordsSince {
+function chain(position: LogPosition, records: readonly PlacedRecord[], epoch: number): RecordsSince {
   let at = position;
   for (const { sequence, record } of records) {
     if (!follows(at, sequence, record)) return broken(`sequence ${sequence} does not follow ${at.sequence}`);
     at = positionAfter(at, sequence, record);
   }
-  return { kind: 'records', records, position: at };
+  return { kind: 'records', records, position: at, epoch };
 }
 
 /** Records of the next window of a range: about a page's worth, a power of two, at most twice as many as the last one. */

@@ -21,6 +21,8 @@ export const logLimits = {
   snapshotShardBytesMax: 64 * kib,
   /** Events between two snapshots of a channel. */
   snapshotEveryEvents: 256,
+  /** Records between two increments of a snapshot, each of which holds what the messages since it changed. */
+  snapshotIncrementRecords: 32,
   /** Bytes of log between two snapshots of a channel. */
   snapshotEveryBytes: 64 * kib,
   /** Parallel gets of one read of the log. Beyond: the rest wait their turn. */

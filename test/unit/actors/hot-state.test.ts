@@ -25,7 +25,7 @@ function hotOf({ state, events }: ReturnType<typeof stateAfter>, tailCount: numb
   const tail = events.slice(from).map((event, i) => ({ seq: from + i + 1, event }));
   const skipStack = [{ sequence: 7, firstSeq: state.seq, firstTs: state.seq }];
   const position = { sequence: 7, index: 1, nextSeq: state.seq + 1, lastTs: state.lastTs, skipStack };
-  const snapshot = { headSequence: 5, nextPart: 3 };
+  const snapshot = { headSequence: 5, nextPart: 3, incrementSequence: 0 };
   return { position, state, notes: [{ user: ALICE, seq: 1, member: true }], snapshot, snapshotSeq: 2, tail };
 }
 

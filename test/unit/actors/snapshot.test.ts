@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { apply, emptyState, type ConversationState, type StreamState } from '../../../actors/channel-state.ts';
-import { SnapshotStore } from '../../../actors/snapshot.ts';
+import { SnapshotStore, type SnapshotHandle } from '../../../actors/snapshot.ts';
 import { MemoryBrokerHub } from '../../../broker/memory-broker.ts';
 import type { AppendAttempt, RecordStore } from '../../../broker/broker.ts';
+import type { LogPosition } from '../../../broker/log-position.ts';
 import { systemClock } from '../../../platform/clock.ts';
 import { limits } from '../../../platform/limits.ts';
 import { silentLogger } from '../../../platform/logger.ts';
@@ -51,7 +52,7 @@ test.each([3, 255, 5_000])('%i members come back as they were', async (count) =>
   const state = conversation();
   for (let n = 0; n < count; n++) apply(state, event(n + 2, joined(n)));
   const notes = [{ user: BOB, seq: 3, member: true, actor: ALICE }];
-  const handle = { headSequence: 0, nextPart: 1 };
+  const handle = { headSequence: 0, nextPart: 1, incrementSequence: 0 };
   expect(await store.save(SLOT, GENERAL, 1, state, notes, handle)).toBe(true);
   const load = await loaded(store, GENERAL);
   expect(summary(load.state)).toEqual(summary(state));
@@ -67,7 +68,7 @@ test('a user stream comes back as it was, memberships and flag', async () => {
     apply(state, event(n + 1, { kind: 'membership', meta, channelSeq: n, member: n % 3 > 0 }));
   }
   apply(state, event(1_000, { kind: 'manual-presence', presence: 'away' }));
-  await store.save(SLOT, ALICE, 1, state, [], { headSequence: 0, nextPart: 1 });
+  await store.save(SLOT, ALICE, 1, state, [], { headSequence: 0, nextPart: 1, incrementSequence: 0 });
   expect(summary((await loaded(store, ALICE)).state)).toEqual(summary(state));
 });
 
@@ -75,7 +76,7 @@ test('no stored block is larger than it may be, and only changed ones are writte
   const { store, hub } = await makeStore();
   const state = conversation();
   for (let n = 0; n < 20_000; n++) apply(state, event(n + 2, joined(n)));
-  const handle = { headSequence: 0, nextPart: 1 };
+  const handle = { headSequence: 0, nextPart: 1, incrementSequence: 0 };
   await store.save(SLOT, GENERAL, 1, state, [], handle);
   const read = (part: number) => {
     const found = hub.streams.last('BELFRY_SNAP', `belfry.snap.${SLOT}.${GENERAL}.m${part}`);
@@ -107,7 +108,7 @@ test('a writer that dies between any two writes leaves what, folded with the log
       };
       for (let n = 0; n < 5_690; n++) grow(joined(n));
       const base = state.seq;
-      const handle = { headSequence: 0, nextPart: 1 };
+      const handle = { headSequence: 0, nextPart: 1, incrementSequence: 0 };
       expect(await store.save(SLOT, GENERAL, 1, state, [], handle)).toBe(true);
       for (const [joins, n] of steps) grow(joins ? joined(n) : left(n));
       writes = crashAfter;
@@ -126,14 +127,50 @@ test('a writer that dies between any two writes leaves what, folded with the log
 });
 
 /** A conflict makes one attempt fail: the next one knows where the other write stands. */
-async function saveUntilWritten(
-  store: SnapshotStore,
-  state: StreamState,
-  handle: { headSequence: number; nextPart: number },
-) {
+async function saveUntilWritten(store: SnapshotStore, state: StreamState, handle: SnapshotHandle) {
   for (let i = 0; i < 10; i++) if (await store.save(SLOT, GENERAL, 2, state, [], handle)) return true;
   return false;
 }
+
+const said = (n: number): EventBody => ({ kind: 'message', author: { user: ALICE }, draft: { text: `m${n}` } });
+const position = (state: StreamState): LogPosition => {
+  const { seq, lastTs } = state;
+  const skipStack = [{ sequence: seq + 100, firstSeq: seq, firstTs: lastTs }];
+  return { sequence: seq + 100, index: seq, nextSeq: seq + 1, lastTs, skipStack };
+};
+
+test('head and increment together are the state, also where the oldest ids are forgotten', async () => {
+  const { store } = await makeStore();
+  const state = conversation();
+  const speak = (count: number): void => {
+    for (let n = 0; n < count; n++) apply(state, event(state.lastTs + 1, said(n)));
+  };
+  const handle = { headSequence: 0, nextPart: 1, incrementSequence: 0 };
+  speak(limits.dedupeEntriesPerChannelMax);
+  await store.save(SLOT, GENERAL, 1, state, [], handle, position(state));
+  expect((await loaded(store, GENERAL)).position).toEqual(position(state));
+  const headSeq = state.seq;
+  for (const count of [1, 40]) {
+    speak(count);
+    await store.saveIncrement(SLOT, state, headSeq, { epoch: 1, position: position(state) }, handle);
+    const load = await loaded(store, GENERAL);
+    expect(summary(load.state)).toEqual(summary(state));
+    expect(load).toMatchObject({ headSeq, handle, position: position(state) });
+  }
+});
+
+test('an increment of another head is not used', async () => {
+  const { store } = await makeStore();
+  const state = conversation();
+  const handle = { headSequence: 0, nextPart: 1, incrementSequence: 0 };
+  apply(state, event(2, said(1)));
+  await store.saveIncrement(SLOT, state, 1, { epoch: 1, position: position(state) }, handle);
+  apply(state, event(3, joined(3)));
+  await store.save(SLOT, GENERAL, 1, state, [], handle);
+  const load = await loaded(store, GENERAL);
+  expect(summary(load.state)).toEqual(summary(state));
+  expect(load.position).toBeUndefined();
+});
 
 test('a damaged snapshot is said to exist, and not used', async () => {
   const { store, hub } = await makeStore();
