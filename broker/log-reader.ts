@@ -314,6 +314,9 @@ export class LogReader {
 
 function chain(position: LogPosition, records: readonly PlacedRecord[], epoch: number): RecordsSince {
   let at = position;
+  // A log that lost its end in a power loss and went on may count as before; its records point elsewhere.
+  const before = records[0]?.record.skips[0];
+  if (before !== undefined && before.sequence !== position.sequence) return broken('the log went another way');
   for (const { sequence, record } of records) {
     if (!follows(at, sequence, record)) return broken(`sequence ${sequence} does not follow ${at.sequence}`);
     at = positionAfter(at, sequence, record);
