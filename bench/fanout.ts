@@ -46,7 +46,7 @@ const options = defineOptions({
   },
   saturate: {
     schema: switchSchema,
-    description: `who does not sustain --rate (p99 within ${saturatedP99MsMax} ms) runs at nine tenths of the highest rate that it does`,
+    description: `who does not sustain --rate (p99 within ${saturatedP99MsMax} ms) runs at 0.85 of the highest rate that it does`,
   },
   peer: { value: 'names', schema: peersSchema, description: peersDescription },
   ...serverOptions,

@@ -3,7 +3,7 @@
  * bound that a saturated figure must keep. It is sought in short trials, up from a rate that anything sustains.
  *
  * H1  A rate that fails is tried once more: on a shared machine one bad second says nothing.
- * H2  At the edge itself a queue grows so slowly that a trial does not see it, but a run does: the rate is nine tenths of
+ * H2  At the edge itself a queue grows so slowly that a trial does not see it, but a run does: the rate is 0.85 of
  *     what the trials find.
  */
 import type { Delivered } from './fanout-checks.ts';
@@ -14,7 +14,7 @@ export const saturatedP99MsMax = 50;
 const lowestRate = 50;
 
 const halvings = 3;
-const headroom = 0.9;
+const headroom = 0.85;
 
 /** Messages a second; `most` where that is sustained, and never less than `lowestRate`. */
 export async function sustainedRate(most: number, deliver: (rate: number) => Promise<Delivered>): Promise<number> {
