@@ -57,6 +57,7 @@ class Member {
     });
     process.stderr.write('belfry bench: joined; waiting for work\n');
     while (!this.#isOver) {
+      if (this.#nats.isClosed()) throw new Error('the connection to NATS was lost');
       this.#tell({ kind: 'here' });
       const silentMs = systemClock.monotonicMs() - limits.benchMachineSilenceMs;
       if (this.#heardMs !== undefined && this.#heardMs < silentMs) throw new Error('the coordinator is silent');
