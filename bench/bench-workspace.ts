@@ -1,4 +1,5 @@
 /** The users and channels of a scenario, made through the API as anybody would. */
+import { limits } from '../platform/limits.ts';
 import { callAll, callApi, type ApiBody, type ApiCall } from './api-client.ts';
 import type { Progress } from './progress.ts';
 import type { Access } from './servers.ts';
@@ -52,6 +53,23 @@ export async function joinAll(
 ): Promise<void> {
   const calls = users.map(({ token }) => ({ method: 'conversations.join', token, fields: { channel } }));
   await callAll(api, calls, (done) => progress.show(`joining: ${done} of ${calls.length}`));
+}
+
+export type Invitation = { readonly channel: BenchChannel; readonly users: readonly BenchUser[] };
+
+/** Each by the member whose token the channel has. */
+export async function inviteAll({ api }: Access, invitations: readonly Invitation[], progress: Progress): Promise<void> {
+  const calls = invitations.flatMap(invitationCalls);
+  await callAll(api, calls, (done) => progress.show(`inviting: ${done} of ${calls.length}`));
+}
+
+function invitationCalls({ channel: { id, token }, users }: Invitation): ApiCall[] {
+  const calls: ApiCall[] = [];
+  for (let from = 0; from < users.length; from += limits.inviteUsersMax) {
+    const ids = users.slice(from, from + limits.inviteUsersMax).map((user) => user.id);
+    calls.push({ method: 'conversations.invite', token, fields: { channel: id, users: ids.join(',') } });
+  }
+  return calls;
 }
 
 /** The messages of a channel, oldest first, as [seq, text]; the newest `limit` of them. */

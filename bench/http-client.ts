@@ -31,6 +31,11 @@ export class HttpConnection {
     return this.#waiting !== undefined;
   }
 
+  /** It failed or was closed: of no more use. */
+  get ended(): boolean {
+    return this.#ended !== undefined;
+  }
+
   /** Sends one request; `done` gets its answer or why there is none. Only when not busy. */
   send(request: string, done: (answer: HttpAnswer | Error) => void): void {
     if (this.#ended !== undefined) {

@@ -1,13 +1,11 @@
 /**
- * One session of the resume scenario: connects with resume=1, says where it was, and checks what comes until the server
- * says that it has caught up.
+ * One connection of a session: connects with resume=1, says where the session was, and hands what comes to its ledger.
  *
- * Y1  Per stream it takes seq after seq from its cursor on, and at the end it must stand at the expected tail. A hole, a
- *     double, a `resync` or a close is a failure.
+ * Y1  A `resync`, or a close while it is live that nobody asked to be told of, is a failure of the session.
+ * Y2  An end before it is live is told by the promise: the client may come again.
  */
+import type { Cursors, SessionLedger } from './session-ledger.ts';
 import { WsClient } from './ws-client.ts';
-
-export type Cursors = Readonly<Record<string, number>>;
 
 export type Resumed = {
   /** From the attempt to connect. */
@@ -16,32 +14,55 @@ export type Resumed = {
   readonly events: number;
 };
 
+/** Frames that are no messages, as far as the load looks at them. */
+export type OtherFrame = {
+  readonly type?: string;
+  readonly channel?: unknown;
+  readonly stream?: unknown;
+  readonly seq?: unknown;
+  readonly user?: unknown;
+  readonly users?: unknown;
+  readonly reply_to?: number;
+};
+
+/** Who wants to know more than the ledger does. */
+export type FrameSink = {
+  readonly onRead?: () => void;
+  /** `frame` is the JSON; `live`: not replayed. */
+  readonly onMessage?: (channel: string, seq: number, frame: string, live: boolean) => void;
+  readonly onOther?: (frame: OtherFrame) => void;
+  /** The server, or the network, ended it while it was live. */
+  readonly onClose?: (reason: string) => void;
+};
+
 const replyId = 1;
+/** They fit into the 64 KiB that our frames may have. */
+const cursorsPerFrame = 2_000;
 const seqKey = '"seq":';
 const messageHead = '{"type":"message","channel":"';
 
 export class ResumeClient {
-  readonly #places = new Map<string, number>();
-  readonly #nowMs: () => number;
+  readonly #user: string;
+  readonly #ledger: SessionLedger;
+  /** Where the session was before. */
   readonly #cursors: Cursors;
+  readonly #nowMs: () => number;
+  readonly #sink: FrameSink;
   readonly #startMs: number;
   #socket: WsClient | undefined;
   #helloMs = 0;
   #events = 0;
   #phase: 'connecting' | 'resuming' | 'live' = 'connecting';
-  #failure: string | undefined;
   #settle: { resolve(resumed: Resumed): void; reject(error: Error): void } | undefined;
 
-  /** Opens `url` and goes on from `cursors`; `nowMs` is monotonic. */
-  constructor(cursors: Cursors, nowMs: () => number) {
-    this.#cursors = cursors;
+  /** `user`: whose own joins and leaves move the ledger; `nowMs` is monotonic. */
+  constructor(user: string, ledger: SessionLedger, nowMs: () => number, sink: FrameSink = {}) {
+    this.#user = user;
+    this.#ledger = ledger;
+    this.#cursors = ledger.cursors();
     this.#nowMs = nowMs;
+    this.#sink = sink;
     this.#startMs = nowMs();
-  }
-
-  /** Where it stands on each stream that hello or a frame named. */
-  cursors(): Cursors {
-    return Object.fromEntries(this.#places);
   }
 
   /** Events that it got so far. */
@@ -49,18 +70,14 @@ export class ResumeClient {
     return this.#events;
   }
 
-  get failure(): string | undefined {
-    return this.#failure;
-  }
-
   /** Resolves when the server says that everything missed was sent. */
   open(url: string): Promise<Resumed> {
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
       const opening = WsClient.open(url, {
-        onRead: () => undefined,
+        onRead: () => this.#sink.onRead?.(),
         onText: (buffer, start, end) => this.#take(buffer.toString('latin1', start, end)),
-        onClose: (reason) => this.#fail(reason),
+        onClose: (reason) => this.#end(reason),
       });
       opening.then(
         (socket) => {
@@ -72,57 +89,57 @@ export class ResumeClient {
     });
   }
 
+  /** Only while it is live. */
+  send(frame: Readonly<Record<string, unknown>>): void {
+    this.#socket?.send(JSON.stringify(frame));
+  }
+
   close(): void {
     this.#settle = undefined;
     this.#socket?.close();
   }
 
-  /** Names what is not as it should be, given each stream's tail. */
-  missing(tails: Cursors): string | undefined {
-    for (const [stream, tail] of Object.entries(tails)) {
-      const place = this.#places.get(stream);
-      if (place !== undefined && place !== tail) return `stands at ${place} where ${tail} was the tail`;
-    }
-    return undefined;
-  }
-
   #take(text: string): void {
     if (this.#phase === 'connecting') return this.#hello(text);
-    const stream = text.startsWith(messageHead)
-      ? text.slice(messageHead.length, text.indexOf('"', messageHead.length))
-      : undefined;
-    if (stream !== undefined)
-      return this.#event(stream, Number(text.slice(text.lastIndexOf(seqKey) + seqKey.length, -1)));
-    const frame = JSON.parse(text) as {
-      type?: string;
-      channel?: unknown;
-      stream?: unknown;
-      seq?: unknown;
-      reply_to?: number;
-    };
-    if (frame.type === 'resync') this.#failure ??= 'got a resync';
-    if (typeof frame.seq === 'number') return this.#event(String(frame.stream ?? frame.channel), frame.seq);
+    if (!text.startsWith(messageHead)) return this.#takeOther(JSON.parse(text) as OtherFrame);
+    const channel = text.slice(messageHead.length, text.indexOf('"', messageHead.length));
+    const seq = Number(text.slice(text.lastIndexOf(seqKey) + seqKey.length, -1));
+    this.#events += 1;
+    this.#ledger.take({ stream: channel, seq });
+    this.#sink.onMessage?.(channel, seq, text, this.#phase === 'live');
+  }
+
+  #takeOther(frame: OtherFrame): void {
+    if (frame.type === 'resync') this.#ledger.fail('got a resync');
+    if (typeof frame.seq === 'number') {
+      this.#events += 1;
+      this.#ledger.take({ stream: String(frame.stream ?? frame.channel), seq: frame.seq, own: this.#ownChange(frame) });
+    }
     if (frame.reply_to === replyId) this.#done();
+    this.#sink.onOther?.(frame);
+  }
+
+  #ownChange({ type, user }: OtherFrame): 'join' | 'leave' | undefined {
+    if (user !== this.#user) return undefined;
+    if (type === 'member_joined_channel') return 'join';
+    return type === 'member_left_channel' ? 'leave' : undefined;
   }
 
   #hello(text: string): void {
     const frame = JSON.parse(text) as { type?: string; cursors?: Cursors };
-    if (frame.type !== 'hello' || frame.cursors === undefined) return this.#fail(`no hello: ${text.slice(0, 80)}`);
-    for (const [stream, seq] of Object.entries(frame.cursors)) this.#places.set(stream, this.#cursors[stream] ?? seq);
-    this.#helloMs = this.#nowMs() - this.#startMs;
+    if (frame.type !== 'hello' || frame.cursors === undefined) return this.#end(`no hello: ${text.slice(0, 80)}`);
     this.#phase = 'resuming';
+    this.#helloMs = this.#nowMs() - this.#startMs;
+    this.#ledger.greet(frame.cursors);
     this.#resume();
   }
 
   #resume(): void {
-    this.#socket?.send(JSON.stringify({ id: replyId, type: 'resume', cursors: this.#cursors }));
-  }
-
-  #event(stream: string, seq: number): void {
-    const place = this.#places.get(stream) ?? 0;
-    if (seq !== place + 1) this.#failure ??= `got seq ${seq} of a stream where ${place + 1} was next`;
-    this.#places.set(stream, seq);
-    this.#events += 1;
+    const cursors = Object.entries(this.#cursors);
+    for (let from = 0; from === 0 || from < cursors.length; from += cursorsPerFrame) {
+      const part = Object.fromEntries(cursors.slice(from, from + cursorsPerFrame));
+      this.send({ id: replyId, type: 'resume', cursors: part, last: from + cursorsPerFrame >= cursors.length });
+    }
   }
 
   #done(): void {
@@ -132,11 +149,11 @@ export class ResumeClient {
     settle?.resolve({ helloMs: this.#helloMs, doneMs: this.#nowMs() - this.#startMs, events: this.#events });
   }
 
-  #fail(reason: string): void {
+  #end(reason: string): void {
     const settle = this.#settle;
-    // Before it is live, an end is told by the promise: the client may come again.
-    if (settle === undefined) this.#failure ??= reason;
     this.#settle = undefined;
-    settle?.reject(new Error(reason));
+    if (settle !== undefined) settle.reject(new Error(reason));
+    else if (this.#sink.onClose !== undefined) this.#sink.onClose(reason);
+    else this.#ledger.fail(reason);
   }
 }

@@ -1,10 +1,11 @@
 /** A load process of the resume scenario: its share of the sessions, that leave and come back. */
 import { systemClock } from '../platform/clock.ts';
-import { limits } from '../platform/limits.ts';
-import { apiRequest, HttpConnection } from './http-client.ts';
+import type { BenchUser } from './bench-workspace.ts';
 import { LatencyHistogram } from './histogram.ts';
+import { HttpConnection } from './http-client.ts';
 import { serveLoad } from './load-server.ts';
-import { ResumeClient, type Cursors } from './resume-client.ts';
+import { ReturningSession, rtmUrl } from './returning-session.ts';
+import type { Cursors } from './session-ledger.ts';
 
 export type ReturnReport = {
   /** From the first rtm.connect to the last session's end of resume. */
@@ -20,10 +21,10 @@ export type ReturnReport = {
 
 export type ResumeSockets = {
   /** All sessions connect at once, from where each was before. */
-  readonly arrive: { readonly params: { api: string; tokens: readonly string[] }; readonly result: ReturnReport };
+  readonly arrive: { readonly params: { api: string; users: readonly BenchUser[] }; readonly result: ReturnReport };
   /** Drops every connection; each session keeps its cursors. */
   readonly leave: { readonly params: null; readonly result: null };
-  /** What is wrong, given the tail of each stream that matters: every session must stand there. */
+  /** What is wrong, given the tail of each stream that matters: every session that is there must stand there. */
   readonly check: { readonly params: { tails: Cursors }; readonly result: readonly string[] };
   readonly returned: { readonly params: null; readonly result: number };
 };
@@ -31,122 +32,85 @@ export type ResumeSockets = {
 /** Calls of rtm.connect at a time; sockets are opened as URLs come. */
 const callsMax = 32;
 const failuresMax = 20;
-const retryMs = 100;
 const nowMs = (): number => systemClock.monotonicMs();
 
-const places = new Map<string, Cursors>();
-let clients: { readonly token: string; readonly client: ResumeClient }[] = [];
-const faults: string[] = [];
+/** By user id. */
+const sessions = new Map<string, ReturningSession>();
 let returned = 0;
-let again = 0;
 
 serveLoad<ResumeSockets>({
-  arrive: ({ api, tokens }) => arrive(api, tokens),
+  arrive: ({ api, users }) => arrive(api, users),
   leave() {
-    for (const { token, client } of clients) {
-      places.set(token, client.cursors());
-      client.close();
-    }
-    clients = [];
+    for (const session of sessions.values()) session.leave();
     return null;
   },
   check({ tails }) {
-    const wrong = [...faults.splice(0), ...clients.map(({ client }) => client.failure ?? client.missing(tails))];
+    const there = [...sessions.values()].filter(({ isLive }) => isLive);
+    const wrong = there.map(({ ledger }) => ledger.failure ?? ledger.missing(tails));
     return wrong.filter((one) => one !== undefined).slice(0, failuresMax);
   },
   returned: () => returned,
 });
 
-async function arrive(api: string, tokens: readonly string[]): Promise<ReturnReport> {
+async function arrive(api: string, users: readonly BenchUser[]): Promise<ReturnReport> {
   const hello = new LatencyHistogram();
   const done = new LatencyHistogram();
   const failures: string[] = [];
-  const sessions: Promise<void>[] = [];
+  const arrivals: Promise<void>[] = [];
   const startMs = nowMs();
+  const coming = users.map((user) => sessionOf(api, user));
+  const againBefore = againOf(coming);
   let events = 0;
+  let urlsAgain = 0;
   returned = 0;
-  again = 0;
-  const open = async (token: string, url: string): Promise<void> => {
+  const open = async (session: ReturningSession, url: string): Promise<void> => {
     const openedMs = nowMs();
-    const resumed = await persist(api, token, url);
-    if (resumed === undefined) {
+    const back = await session.arrive(url);
+    if (back === undefined) {
       failures.push('a session could not come back');
       return;
     }
-    hello.record((resumed.helloAtMs - openedMs) * 1_000);
+    hello.record((back.helloAtMs - openedMs) * 1_000);
     done.record((nowMs() - openedMs) * 1_000);
-    events += resumed.events;
+    events += back.events;
     returned += 1;
   };
-  await forEachUrl(api, tokens, (token, url) => void sessions.push(open(token, url)));
-  await Promise.all(sessions);
+  const onAgain = () => (urlsAgain += 1);
+  await forEachUrl(api, coming, (session, url) => void arrivals.push(open(session, url)), onAgain);
+  await Promise.all(arrivals);
   return {
     wallMs: nowMs() - startMs,
     hello: hello.encode(),
     done: done.encode(),
     events,
-    again,
+    again: urlsAgain + againOf(coming) - againBefore,
     failures: failures.slice(0, failuresMax),
   };
 }
 
-/** Comes again, from where it was, as often as a close code says that it may; undefined: in vain. */
-async function persist(
-  api: string,
-  token: string,
-  url: string,
-): Promise<{ helloAtMs: number; events: number } | undefined> {
-  const endMs = nowMs() + limits.benchSettleMs;
-  let events = 0;
-  for (let next = url; nowMs() < endMs; ) {
-    const startMs = nowMs();
-    const client = new ResumeClient(places.get(token) ?? {}, nowMs);
-    try {
-      const { helloMs } = await client.open(next);
-      clients.push({ token, client });
-      return { helloAtMs: startMs + helloMs, events: events + client.events };
-    } catch {
-      // Whether it was right to come again shows in what it then gets.
-      events += client.events;
-      if (client.failure !== undefined) faults.push(client.failure);
-      places.set(token, { ...places.get(token), ...client.cursors() });
-      again += 1;
-      await systemClock.sleep(retryMs);
-      const connection = new HttpConnection(api);
-      next = await urlFor(connection, api, token);
-      connection.close();
-    }
-  }
-  return undefined;
+function sessionOf(api: string, user: BenchUser): ReturningSession {
+  const session = sessions.get(user.id) ?? new ReturningSession(api, user);
+  sessions.set(user.id, session);
+  return session;
+}
+
+function againOf(some: readonly ReturningSession[]): number {
+  return some.reduce((sum, { again }) => sum + again, 0);
 }
 
 async function forEachUrl(
   api: string,
-  tokens: readonly string[],
-  use: (token: string, url: string) => void,
+  coming: readonly ReturningSession[],
+  use: (session: ReturningSession, url: string) => void,
+  onAgain: () => void,
 ): Promise<void> {
   let next = 0;
   const work = async (): Promise<void> => {
     const connection = new HttpConnection(api);
-    for (let token = tokens[next++]; token !== undefined; token = tokens[next++]) {
-      use(token, await urlFor(connection, api, token));
+    for (let session = coming[next++]; session !== undefined; session = coming[next++]) {
+      use(session, await rtmUrl(connection, api, session.user.token, onAgain));
     }
     connection.close();
   };
-  await Promise.all(Array.from({ length: Math.min(callsMax, tokens.length) }, work));
-}
-
-/** As a client does: a server that is busy is asked again. */
-async function urlFor(connection: HttpConnection, api: string, token: string): Promise<string> {
-  const endMs = nowMs() + limits.benchSettleMs;
-  for (;;) {
-    const { status, body } = await connection.request(apiRequest(api, 'rtm.connect', token, { resume: '1' }));
-    const { url, error } = JSON.parse(body) as { url?: unknown; error?: unknown };
-    if (typeof url === 'string') return url;
-    if (error !== 'service_unavailable' || nowMs() > endMs) {
-      throw new Error(`rtm.connect failed: HTTP ${status} ${body.slice(0, 120)}`);
-    }
-    again += 1;
-    await systemClock.sleep(retryMs);
-  }
+  await Promise.all(Array.from({ length: Math.min(callsMax, coming.length) }, work));
 }

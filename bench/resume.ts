@@ -14,8 +14,8 @@
  */
 import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
 import { limits } from '../platform/limits.ts';
-import { callAll, callApi } from './api-client.ts';
-import { makeUsers, type BenchUser } from './bench-workspace.ts';
+import { callAll } from './api-client.ts';
+import { inviteAll, makeUsers, type BenchUser } from './bench-workspace.ts';
 import type { CpuByRole } from './process-meter.ts';
 import type { FanoutPoster } from './fanout-poster.ts';
 import { LatencyHistogram, type Percentiles } from './histogram.ts';
@@ -113,9 +113,9 @@ class ResumeSession implements Session {
     [this.#gapChannel = '', this.#liveChannel = ''] = await this.#makeChannels(this.#owner, 'alone', 2);
     await this.#makeChannels(this.#wideUser, 'wide', wide);
     this.#stormChannels = await this.#makeChannels(this.#owner, 'storm', channels);
-    await this.#invite(this.#gapChannel, [this.#gapUser]);
+    await this.#invite([{ id: this.#gapChannel, users: [this.#gapUser] }]);
     await this.#fillStorm();
-    const stay = await this.#storm.callEach('arrive', (at) => ({ api: access.api, tokens: this.#tokens(at) }));
+    const stay = await this.#storm.callEach('arrive', (at) => ({ api: access.api, users: this.#sessions(at) }));
     const failure = stay.flatMap(({ failures }) => failures)[0];
     if (failure !== undefined) throw new Error(`resume: the sessions could not connect: ${failure}`);
   }
@@ -141,13 +141,13 @@ class ResumeSession implements Session {
 
   async #measureGap(): Promise<Part> {
     const { gap } = this.#options;
-    const token = this.#gapUser.token;
-    await this.#visit(token);
+    const user = this.#gapUser;
+    await this.#visit(user);
     await this.#post(this.#gapChannel, gapRate, gap);
     await this.#untilForgotten();
     // One profile a process: the storm's.
     const unprofiled = { ...this.#context, profileFolder: undefined };
-    const stretch = await measureStretch(unprofiled, this.#side('gap', this.#single), () => this.#return(token));
+    const stretch = await measureStretch(unprofiled, this.#side('gap', this.#single), () => this.#return(user));
     const report = stretch.result;
     const events = report.events === gap ? [] : [`gap: ${report.events} of ${gap} events came`];
     return {
@@ -161,12 +161,12 @@ class ResumeSession implements Session {
   }
 
   async #measureWide(): Promise<Part> {
-    const { token } = this.#wideUser;
-    await this.#visit(token);
+    const user = this.#wideUser;
+    await this.#visit(user);
     await this.#untilForgotten();
-    const cold = await this.#return(token);
+    const cold = await this.#return(user);
     await this.#single.callAll('leave', null);
-    const warm = await this.#return(token);
+    const warm = await this.#return(user);
     const name = `${this.#options.wide} channels without a gap, from the URL`;
     return {
       measurements: [
@@ -210,7 +210,7 @@ class ResumeSession implements Session {
 
   async #returnAll() {
     const { api } = this.#servers.access;
-    const back = this.#storm.callEach('arrive', (at) => ({ api, tokens: this.#tokens(at) }));
+    const back = this.#storm.callEach('arrive', (at) => ({ api, users: this.#sessions(at) }));
     const posts = await this.#postUntil(back);
     return { reports: await back, posts };
   }
@@ -240,13 +240,13 @@ class ResumeSession implements Session {
   }
 
   /** Connects, so that it has cursors, and goes. */
-  async #visit(token: string): Promise<void> {
-    await this.#return(token);
+  async #visit(user: BenchUser): Promise<void> {
+    await this.#return(user);
     await this.#single.callAll('leave', null);
   }
 
-  async #return(token: string): Promise<ReturnReport & { readonly wallDoneMs: number }> {
-    const [report] = await this.#single.callAll('arrive', { api: this.#servers.access.api, tokens: [token] });
+  async #return(user: BenchUser): Promise<ReturnReport & { readonly wallDoneMs: number }> {
+    const [report] = await this.#single.callAll('arrive', { api: this.#servers.access.api, users: [user] });
     if (report === undefined) throw new Error('resume: no report');
     const failures = [...report.failures, ...(await this.#single.callAll('check', { tails: {} })).flat()];
     return { ...report, failures, wallDoneMs: LatencyHistogram.decode(report.done).percentiles().maxMs };
@@ -290,18 +290,13 @@ class ResumeSession implements Session {
     for (let session = 0; session < sessions; session += 1) {
       for (let at = 0; at < perSession; at += 1) members[(session + at * step) % channels]?.push(this.#user(session));
     }
-    for (const [at, users] of members.entries()) {
-      await this.#invite(this.#stormChannels[at] ?? '', users);
-      this.#context.progress.show(`inviting: ${at + 1} of ${channels} channels`);
-    }
+    await this.#invite(members.map((users, at) => ({ id: this.#stormChannels[at] ?? '', users })));
   }
 
-  async #invite(channel: string, users: readonly BenchUser[]): Promise<void> {
-    const ids = users.map(({ id }) => id);
-    for (let from = 0; from < ids.length; from += limits.inviteUsersMax) {
-      const fields = { channel, users: ids.slice(from, from + limits.inviteUsersMax).join(',') };
-      await callApi(this.#servers.access.api, { method: 'conversations.invite', token: this.#owner.token, fields });
-    }
+  async #invite(invited: readonly { readonly id: string; readonly users: readonly BenchUser[] }[]): Promise<void> {
+    const { token } = this.#owner;
+    const invitations = invited.map(({ id, users }) => ({ channel: { id, token }, users }));
+    await inviteAll(this.#servers.access, invitations, this.#context.progress);
   }
 
   async #makeChannels({ token }: BenchUser, name: string, count: number): Promise<string[]> {
@@ -315,9 +310,9 @@ class ResumeSession implements Session {
     return answers.map((answer) => String((answer['channel'] as { id?: unknown }).id));
   }
 
-  #tokens(at: number): string[] {
+  #sessions(at: number): BenchUser[] {
     const sessions = this.#users.slice(0, this.#options.sessions);
-    return sessions.filter((_, index) => index % this.#storm.size === at).map(({ token }) => token);
+    return sessions.filter((_, index) => index % this.#storm.size === at);
   }
 
   #user(at: number): BenchUser {
