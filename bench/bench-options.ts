@@ -1,28 +1,32 @@
 /** The flags that all scenarios share. */
 import { z } from 'zod';
-import { defineOptions, integerSchema } from '../platform/config.ts';
+import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
 import { progressKinds } from './progress.ts';
 
 const path = z.string().min(1).optional();
 
+export type MeasureDefaults = { readonly seconds: number; readonly runs: number };
+export const measureDefaults: MeasureDefaults = { seconds: 5, runs: 3 };
+
 /** How it is measured; the result states them. */
-const measureOptions = defineOptions({
-  seconds: {
-    value: 's',
-    schema: integerSchema(1, 3_600).default(5),
-    description: 'how long each side is measured, in each run',
-  },
-  runs: {
-    value: 'n',
-    schema: integerSchema(1, 100).default(3),
-    description: 'runs; the table shows median, lowest and highest',
-  },
-  seed: {
-    value: 'n',
-    schema: integerSchema(0, 2 ** 31).default(1),
-    description: 'of everything that is random in the load',
-  },
-});
+const measureOptions = ({ seconds, runs }: MeasureDefaults) =>
+  defineOptions({
+    seconds: {
+      value: 's',
+      schema: integerSchema(1, 3_600).default(seconds),
+      description: 'how long each side is measured, in each run',
+    },
+    runs: {
+      value: 'n',
+      schema: integerSchema(1, 100).default(runs),
+      description: 'runs; the table shows median, lowest and highest',
+    },
+    seed: {
+      value: 'n',
+      schema: integerSchema(0, 2 ** 31).default(1),
+      description: 'of everything that is random in the load',
+    },
+  });
 
 /** What is loaded instead of servers of our own. The token never gets into a result. */
 const targetOptions = defineOptions({
@@ -81,4 +85,10 @@ const outputOptions = defineOptions({
   },
 });
 
-export const commonOptions = { ...measureOptions, ...targetOptions, ...loadOptions, ...outputOptions };
+export const commonOptions = (defaults: MeasureDefaults) => ({
+  ...measureOptions(defaults),
+  ...targetOptions,
+  ...loadOptions,
+  ...outputOptions,
+});
+export type CommonOptions = OptionValues<ReturnType<typeof commonOptions>>;

@@ -58,7 +58,11 @@ export async function joinAll(
 export type Invitation = { readonly channel: BenchChannel; readonly users: readonly BenchUser[] };
 
 /** Each by the member whose token the channel has. */
-export async function inviteAll({ api }: Access, invitations: readonly Invitation[], progress: Progress): Promise<void> {
+export async function inviteAll(
+  { api }: Access,
+  invitations: readonly Invitation[],
+  progress: Progress,
+): Promise<void> {
   const calls = invitations.flatMap(invitationCalls);
   await callAll(api, calls, (done) => progress.show(`inviting: ${done} of ${calls.length}`));
 }

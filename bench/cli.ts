@@ -7,14 +7,16 @@
  * Q2  A run that lost, doubled or disordered a message prints FAILED and makes the exit code 1. A missed goal does not.
  */
 import type { Command } from 'commander';
-import { addOptions, createProgram, readOptions, UsageError, type OptionValues } from '../platform/config.ts';
+import { addOptions, createProgram, readOptions, UsageError } from '../platform/config.ts';
 import { appendScenario } from './append.ts';
-import { commonOptions } from './bench-options.ts';
+import { commonOptions, type CommonOptions } from './bench-options.ts';
 import { channelsScenario } from './channels.ts';
 import { connectionsScenario } from './connections.ts';
 import { failoverScenario } from './failover.ts';
 import { fanoutScenario } from './fanout.ts';
+import { growthScenario } from './growth.ts';
 import { joinCommand } from './join.ts';
+import { mixedScenario } from './mixed.ts';
 import { postsScenario } from './posts.ts';
 import { compareText } from './report/compare.ts';
 import { writeHtml } from './report/html-report.ts';
@@ -31,6 +33,8 @@ const scenarios: readonly Scenario[] = [
   connectionsScenario,
   failoverScenario,
   fanoutScenario,
+  growthScenario,
+  mixedScenario,
   postsScenario,
   resumeScenario,
 ];
@@ -77,13 +81,13 @@ async function compareCommand([a, b, ...more]: readonly string[]): Promise<void>
 
 function addScenario(program: Command, scenario: Scenario): void {
   const command = program.command(scenario.name).description(scenario.summary);
-  addOptions(addOptions(command, commonOptions), scenario.options);
+  addOptions(addOptions(command, commonOptions(scenario.defaults)), scenario.options);
   command.addHelpText('after', `\nExample:\n  belfry bench ${scenario.name} --seconds 10 --runs 5`);
   command.action(() => measureCommand(command, scenario));
 }
 
 async function measureCommand(command: Command, scenario: Scenario): Promise<void> {
-  const options = readOptions(command, commonOptions);
+  const options = readOptions(command, commonOptions(scenario.defaults));
   const result = await runScenario(scenario, scenario.bind(command), options);
   await present(result, options);
   if (!result.failed) return;
@@ -91,7 +95,7 @@ async function measureCommand(command: Command, scenario: Scenario): Promise<voi
 }
 
 /** Q1 */
-async function present(result: Result, { json, html }: OptionValues<typeof commonOptions>): Promise<void> {
+async function present(result: Result, { json, html }: CommonOptions): Promise<void> {
   if (!isStandardOutput(json)) process.stdout.write(textReport(result));
   if (json !== undefined) await writeResult(json, result);
   if (html !== undefined) await writeHtml(html, result);

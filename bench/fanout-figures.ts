@@ -8,7 +8,8 @@
  */
 import type { Delivered } from './fanout-checks.ts';
 import { LatencyHistogram } from './histogram.ts';
-import { totalCpu, type CpuByRole } from './process-meter.ts';
+import { totalCpu } from './process-meter.ts';
+import { coresByRole } from './role-figures.ts';
 import type { Measurement } from './scenario.ts';
 import type { Stretch } from './stretch.ts';
 import { saturatedP99MsMax } from './sustained-rate.ts';
@@ -49,7 +50,7 @@ export function latencyOf({ result }: Stretch<Delivered>): LatencyHistogram {
 }
 
 export function measure(stretch: Stretch<Delivered>, load: Load): Measurement[] {
-  const { subject, seconds, cpu } = stretch;
+  const { subject, seconds } = stretch;
   const { deliveries, pathCpu, allCpu } = figuresOf(stretch);
   const reads = stretch.result.reports.reduce((sum, report) => sum + report.reads, 0);
   const { p50Ms, p99Ms } = latencyOf(stretch).percentiles();
@@ -63,7 +64,7 @@ export function measure(stretch: Stretch<Delivered>, load: Load): Measurement[] 
   return [
     ...perSecond,
     { subject, name: 'messages per read of a socket', unit: '', value: deliveries / reads },
-    ...cpuRows(subject, cpu, seconds),
+    ...coresByRole(stretch),
     { subject, name: 'latency p50', unit: 'ms', value: p50Ms, ...latencyGoal(subject, load, 'p50') },
     { subject, name: 'latency p99', unit: 'ms', value: p99Ms, ...latencyGoal(subject, load, 'p99') },
   ];
@@ -74,10 +75,6 @@ function latencyGoal(subject: string, load: Load, percentile: 'p50' | 'p99'): Pi
   if (subject !== 'belfry') return {};
   if (load.saturate) return percentile === 'p99' ? { goal: { atMost: saturatedP99MsMax } } : {};
   return load.rate * load.sockets <= easyDeliveriesMax ? { goal: { atMost: easyLatencyMs[percentile] } } : {};
-}
-
-function cpuRows(subject: string, cpu: CpuByRole, seconds: number): Measurement[] {
-  return [...cpu].map(([role, used]) => ({ subject, name: `CPU of ${role}`, unit: 'cores', value: used / seconds }));
 }
 
 export function ratios(belfry: Stretch<Delivered>, peer: Stretch<Delivered>, load: Load): Measurement[] {

@@ -11,7 +11,7 @@ import { limits } from '../platform/limits.ts';
 import { HttpConnection, type HttpAnswer } from './http-client.ts';
 
 /** `make`: called when it is sent. */
-type Waiting = { make(): string; done(answer: HttpAnswer | Error): void };
+type Waiting = { readonly make: () => string; readonly done: (answer: HttpAnswer | Error) => void };
 
 export class RequestPool {
   readonly #api: string;

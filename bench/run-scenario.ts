@@ -5,17 +5,15 @@
  */
 import { setMaxListeners } from 'node:events';
 import { systemClock } from '../platform/clock.ts';
-import { UsageError, type OptionValues } from '../platform/config.ts';
+import { UsageError } from '../platform/config.ts';
 import { SeededRng } from '../platform/rng.ts';
-import type { commonOptions } from './bench-options.ts';
+import type { CommonOptions } from './bench-options.ts';
 import { describeMachine } from './machine.ts';
 import { Machines } from './machines.ts';
 import { openProgress, type Progress } from './progress.ts';
 import { resultOf, type Result } from './report/result.ts';
 import type { BoundScenario, RunContext, RunResult, Scenario } from './scenario.ts';
 import { targetNotes, type Target } from './servers.ts';
-
-type CommonOptions = OptionValues<typeof commonOptions>;
 
 /** @throws UsageError, or Error when it could not be measured at all. */
 export async function runScenario(scenario: Scenario, bound: BoundScenario, options: CommonOptions): Promise<Result> {

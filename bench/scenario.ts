@@ -18,6 +18,7 @@ import type { Clock } from '../platform/clock.ts';
 import { readOptions, type OptionTable, type OptionValues } from '../platform/config.ts';
 import type { Rng } from '../platform/rng.ts';
 import type { Machines } from './machines.ts';
+import { measureDefaults, type MeasureDefaults } from './bench-options.ts';
 import type { Progress } from './progress.ts';
 import type { Target } from './servers.ts';
 import type { StretchRecord } from './stretch-record.ts';
@@ -83,6 +84,8 @@ export type Scenario = {
   readonly options: OptionTable;
   /** True where only servers of its own will do, since it kills them or measures parts of them. */
   readonly ownServers: boolean;
+  /** What `--seconds` and `--runs` are when they are not given. */
+  readonly defaults: MeasureDefaults;
   /** Reads the scenario's own flags. @throws UsageError */
   bind(command: Command): BoundScenario;
 };
@@ -98,14 +101,16 @@ export function defineScenario<const Table extends OptionTable>(spec: {
   readonly summary: string;
   readonly options: Table;
   readonly ownServers?: boolean;
+  readonly defaults?: MeasureDefaults;
   readonly open: (context: RunContext, options: OptionValues<Table>) => Promise<Session>;
 }): Scenario {
-  const { name, summary, options, ownServers = false, open } = spec;
+  const { name, summary, options, ownServers = false, defaults = measureDefaults, open } = spec;
   return {
     name,
     summary,
     options,
     ownServers,
+    defaults,
     bind(command) {
       const values = readOptions(command, options);
       return { options: publicValues(options, values), open: (context) => open(context, values) };

@@ -35,8 +35,8 @@ export type Scene = {
   readonly bytes: number;
   readonly awayMs: number;
   /** A number that no other post has, in any load process. */
-  nextPostId(): number;
-  fail(reason: string): void;
+  readonly nextPostId: () => number;
+  readonly fail: (reason: string) => void;
 };
 
 const drawsMax = 20;
@@ -126,10 +126,12 @@ export class WorkspaceActions {
     const { sessions, everybody, rng } = this.#scene;
     const type = this.#turns++ % 2 === 0 ? 'presence_sub' : 'presence_query';
     const users = new Set(Array.from({ length: screenUsers }, () => everybody[rng.int(everybody.length)] ?? ''));
-    return this.#draw(() => {
-      const at = rng.int(sessions.count);
-      return sessions.askPresence(at, type, [...users], dueUs) ? at : undefined;
-    }) !== undefined;
+    return (
+      this.#draw(() => {
+        const at = rng.int(sessions.count);
+        return sessions.askPresence(at, type, [...users], dueUs) ? at : undefined;
+      }) !== undefined
+    );
   }
 
   #join(dueUs: number): boolean {

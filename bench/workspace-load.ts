@@ -123,7 +123,17 @@ serveLoad<WorkspaceLoad>({
   },
 });
 
-function makeScene({ at, api, users, everybody, channels, members: seats, bytes, awayMs, seed }: WorkspaceShare): Scene {
+function makeScene({
+  at,
+  api,
+  users,
+  everybody,
+  channels,
+  members: seats,
+  bytes,
+  awayMs,
+  seed,
+}: WorkspaceShare): Scene {
   const members = new MembershipBook(seats);
   const posts = new PostBook();
   const sessions = new WorkspaceSessions({ api, users, channels }, machine, { members, posts }, fail);

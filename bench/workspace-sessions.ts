@@ -138,9 +138,7 @@ export class WorkspaceSessions {
   come(at: number, done: () => void): void {
     const seat = this.#seats[at];
     if (seat === undefined) return;
-    const arrival = this.#arrive(seat)
-      .then(done)
-      .finally(() => void this.#arrivals.delete(arrival));
+    const arrival = this.#comeBack(seat, done).finally(() => void this.#arrivals.delete(arrival));
     this.#arrivals.add(arrival);
   }
 
@@ -190,6 +188,11 @@ export class WorkspaceSessions {
     });
     const seat: Seat = { at, session, asked: undefined };
     return seat;
+  }
+
+  async #comeBack(seat: Seat, done: () => void): Promise<void> {
+    await this.#arrive(seat);
+    done();
   }
 
   async #arrive({ session }: Seat): Promise<void> {

@@ -43,6 +43,13 @@ export const integerSchema = (min: number, max: number) =>
     .regex(/^-?\d{1,15}$/, 'must be a whole number')
     .transform(Number)
     .pipe(z.number().min(min).max(max));
+/** A number with or without a fraction in a range, from text. */
+export const decimalSchema = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}(\.\d{1,6})?$/, 'must be a number')
+    .transform(Number)
+    .pipe(z.number().min(min).max(max));
 /** A TCP port; 0 means any free one. */
 export const portSchema = integerSchema(0, 65_535);
 
