@@ -169,7 +169,12 @@ export class WorkspaceSessions {
   }
 
   #checkSession({ ledger }: ReturningSession, at: number, due: ReadonlySet<string>, tails: Cursors): string[] {
-    const wrong = [ledger.failure, ledger.missing(tails)].filter((one) => one !== undefined);
+    // Only of channels that its user is in for certain.
+    const ends = [...due].flatMap((channel) => {
+      const tail = tails[channel];
+      return tail === undefined ? [] : [[channel, tail] as const];
+    });
+    const wrong = [ledger.failure, ledger.missing(Object.fromEntries(ends))].filter((one) => one !== undefined);
     for (const stream of ledger.following()) {
       const number = this.#numbers.get(stream);
       if (number === undefined || due.has(stream) || this.#members.isUnsure(number, at)) continue;
@@ -196,7 +201,11 @@ export class WorkspaceSessions {
   }
 
   async #arrive({ session }: Seat): Promise<void> {
-    if ((await session.arrive()) === undefined) this.#fail('a session could not come back');
+    try {
+      if ((await session.arrive()) === undefined) this.#fail('a session could not come back');
+    } catch (error) {
+      this.#fail(`a session could not come back: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   /** W2 */
