@@ -24,11 +24,12 @@ export async function callApi(api: string, call: ApiCall): Promise<ApiBody> {
   return body ?? {};
 }
 
-/** Carries out all calls, some at a time; answers in the order of the calls. */
+/** Carries out all calls, some at a time, until `signal` aborts; answers in the order of the calls. */
 export async function callAll(
   api: string,
   calls: readonly ApiCall[],
   onEach: (done: number) => void = () => undefined,
+  signal?: AbortSignal,
 ): Promise<ApiBody[]> {
   const answers: ApiBody[] = [];
   let next = 0;
@@ -39,6 +40,7 @@ export async function callAll(
       for (let index = next++; index < calls.length; index = next++) {
         const call = calls[index];
         if (call === undefined) return;
+        if (signal?.aborted === true) throw new Error('interrupted');
         answers[index] = await callOn(connection, api, call);
         onEach(++done);
       }

@@ -9,13 +9,13 @@ export type BenchChannel = { readonly id: string; readonly token: string };
 
 /** `count` users with a token each, that no rate limit holds back. */
 export async function makeUsers(access: Access, count: number, progress: Progress): Promise<BenchUser[]> {
-  const { api, admin: token, prefix } = access;
+  const { api, admin: token, prefix, signal } = access;
   const calls = Array.from({ length: count }, (_, at) => ({
     method: 'belfry.users.create',
     token,
     fields: { name: `${prefix}-${at}` },
   }));
-  const answers = await callAll(api, calls, (done) => progress.show(`making users: ${done} of ${count}`));
+  const answers = await callAll(api, calls, (done) => progress.show(`making users: ${done} of ${count}`), signal);
   const users = answers.map((answer) => ({ id: idIn(answer, 'user'), token: String(answer['token']) }));
   return access.limited ? withUnlimitedTokens(access, users) : users;
 }
@@ -30,7 +30,7 @@ async function withUnlimitedTokens({ api, admin }: Access, users: readonly Bench
 
 /** `count` public channels, each made by (and so with the membership of) one of the users in turn. */
 export async function makeChannels(
-  { api, prefix }: Access,
+  { api, prefix, signal }: Access,
   users: readonly BenchUser[],
   count: number,
   progress: Progress,
@@ -41,30 +41,30 @@ export async function makeChannels(
     token: users[at % users.length]?.token ?? '',
     fields: { name: `${prefix}-${name}-${at}` },
   }));
-  const answers = await callAll(api, calls, (done) => progress.show(`making channels: ${done} of ${count}`));
+  const answers = await callAll(api, calls, (done) => progress.show(`making channels: ${done} of ${count}`), signal);
   return answers.map((answer, at) => ({ id: idIn(answer, 'channel'), token: calls[at]?.token ?? '' }));
 }
 
 export async function joinAll(
-  { api }: Access,
+  { api, signal }: Access,
   users: readonly BenchUser[],
   channel: string,
   progress: Progress,
 ): Promise<void> {
   const calls = users.map(({ token }) => ({ method: 'conversations.join', token, fields: { channel } }));
-  await callAll(api, calls, (done) => progress.show(`joining: ${done} of ${calls.length}`));
+  await callAll(api, calls, (done) => progress.show(`joining: ${done} of ${calls.length}`), signal);
 }
 
 export type Invitation = { readonly channel: BenchChannel; readonly users: readonly BenchUser[] };
 
 /** Each by the member whose token the channel has. */
 export async function inviteAll(
-  { api }: Access,
+  { api, signal }: Access,
   invitations: readonly Invitation[],
   progress: Progress,
 ): Promise<void> {
   const calls = invitations.flatMap(invitationCalls);
-  await callAll(api, calls, (done) => progress.show(`inviting: ${done} of ${calls.length}`));
+  await callAll(api, calls, (done) => progress.show(`inviting: ${done} of ${calls.length}`), signal);
 }
 
 function invitationCalls({ channel: { id, token }, users }: Invitation): ApiCall[] {

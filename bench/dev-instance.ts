@@ -49,7 +49,7 @@ export async function startDev(clock: Clock, signal: AbortSignal, options: DevOp
     const natsVersion = await readNatsVersion(natsPort);
     return {
       ...{ dev, folder, natsPort, natsVersion, stop },
-      access: { api: dev.api, admin: dev.admin, prefix: 'load', limited: false },
+      access: { api: dev.api, admin: dev.admin, prefix: 'load', limited: false, signal },
       processes: () => processesOf(child.pid ?? 0, readDevFile(folder) ?? dev),
     };
   } catch (error) {

@@ -23,6 +23,8 @@ export type Access = {
   readonly prefix: string;
   /** Whether tokens must be marked unlimited. */
   readonly limited: boolean;
+  /** Aborts on Ctrl-C: setting up, which may take minutes, ends. */
+  readonly signal: AbortSignal;
 };
 
 export type Servers = {
@@ -46,7 +48,7 @@ export async function openServers(context: RunContext, counts: ServerCounts): Pr
   const { clock, signal, profileFolder, target } = context;
   if (target === undefined) return startDev(clock, signal, { ...counts, profileFolder });
   const prefix = `load-${Math.floor(clock.wallMs()).toString(36)}`;
-  const common = { prefix, limited: true };
+  const common = { prefix, limited: true, signal };
   if (!isUrl(target.url)) return devAt(target.url, common);
   if (target.token === undefined) throw new UsageError('--target needs --token (BELFRY_TOKEN), its admin token');
   const access = { api: apiUrl(target.url), admin: target.token, ...common };
@@ -61,7 +63,7 @@ export function targetNotes(target: Target | undefined): string[] {
   ];
 }
 
-function devAt(folder: string, common: Pick<Access, 'prefix' | 'limited'>): Servers {
+function devAt(folder: string, common: Pick<Access, 'prefix' | 'limited' | 'signal'>): Servers {
   const dev = readDevFile(folder);
   if (dev === undefined)
     throw new UsageError(`--target ${folder}: neither a URL nor the folder of a running belfry dev`);
