@@ -9,7 +9,7 @@ import { assert } from '../platform/assert.ts';
 import type { Rng } from '../platform/rng.ts';
 
 export type MembershipChange = 'join' | 'leave';
-export type Seat = { readonly channel: number; readonly user: number };
+type Seat = { readonly channel: number; readonly user: number };
 type UnderWay = { readonly change: MembershipChange; answered: boolean; shown: boolean };
 
 export class MembershipBook {
