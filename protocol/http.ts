@@ -22,7 +22,8 @@ export interface ApiRequest {
   readonly headers: ApiHeaders;
   /** The whole body; at most limits.httpBodyBytesMax. Belongs to the handler. */
   readonly body: Buffer;
-  readonly remoteAddress: string;
+  /** Asked for by few, and dear. Empty when the client has gone. */
+  readonly remoteAddress: () => string;
 }
 
 export interface ApiResponse {

@@ -127,14 +127,15 @@ class HttpServer {
   }
 
   #receive(res: HttpResponse, req: HttpRequest): void {
-    const head = readHead(res, req);
+    const head = readHead(req);
     const exchange = new Exchange(res, head.verb === 'HEAD', () => (this.#counts.aborted += 1));
+    const remoteAddress = (): string => exchange.remoteAddress();
     new BodyReader(res, exchange, this.#clock, this.#limits).read((body) => {
       if (body === undefined) {
         this.#counts.tooLarge += 1;
         exchange.answer(TOO_LARGE, true);
       } else {
-        this.#dispatch(exchange, { ...head, body });
+        this.#dispatch(exchange, { ...head, remoteAddress, body });
       }
     });
   }
@@ -197,6 +198,11 @@ class Exchange {
 
   get over(): boolean {
     return this.#over;
+  }
+
+  /** Empty when it is over: the connection may be gone. */
+  remoteAddress(): string {
+    return this.#over ? '' : Buffer.from(this.#res.getRemoteAddressAsText()).toString('latin1');
   }
 
   answer(response: ApiResponse, close: boolean): void {
@@ -277,13 +283,12 @@ function copyOf(chunk: ArrayBuffer): Buffer {
 }
 
 /** Everything of the head that handlers may want; the request object dies with this callback. */
-function readHead(res: HttpResponse, req: HttpRequest): Omit<ApiRequest, 'body'> {
+function readHead(req: HttpRequest): Omit<ApiRequest, 'body' | 'remoteAddress'> {
   return {
     path: req.getUrl(),
     verb: req.getMethod().toUpperCase(),
     query: req.getQuery() ?? '',
     headers: readHeaders(req),
-    remoteAddress: Buffer.from(res.getRemoteAddressAsText()).toString('latin1'),
   };
 }
 

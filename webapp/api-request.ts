@@ -78,7 +78,7 @@ function parseBody(request: ApiRequest): ArgsOutcome | Promise<ArgsOutcome> {
   if (type === 'multipart/form-data') return parseMultipart(contentType, body);
   const encoding = encodingOf(contentType);
   if (encoding === undefined) return refused('invalid_charset');
-  if (type === 'application/x-www-form-urlencoded') return parseFormText(body.toString(encoding));
+  if (type === 'application/x-www-form-urlencoded') return parseFormText(spaced(body).toString(encoding));
   if (type === 'application/json') return parseJson(body.toString(encoding));
   return refused(type === '' ? 'missing_post_type' : 'invalid_post_type');
 }
@@ -117,6 +117,15 @@ export function deeperThan(value: unknown, depth: number): boolean {
     if (typeof child === 'object' && deeperThan(child, depth - 1)) return true;
   }
   return false;
+}
+
+const PLUS = 0x2b;
+const SPACE = 0x20;
+
+/** A form's spaces as they were meant, in place: on the text it takes three times as long. */
+function spaced(body: Buffer): Buffer {
+  for (let at = 0; at < body.length; at += 1) if (body[at] === PLUS) body[at] = SPACE;
+  return body;
 }
 
 /** By hand: node:querystring takes three times as long, and does not tell a malformed escape. */

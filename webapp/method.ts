@@ -95,7 +95,6 @@ export interface Call<A> {
   readonly args: A;
   /** Monotonic. */
   readonly startedMs: number;
-  readonly remoteAddress: string;
 }
 export type MemberCall<A> = Call<A> & { readonly caller: MemberCaller };
 export type TokenCall<A> = Call<A> & { readonly caller: Caller };

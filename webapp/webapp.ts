@@ -89,19 +89,20 @@ class ApiServer {
       const parsed = parseRequest(request);
       const outcome = parsed instanceof Promise ? await parsed : parsed;
       if (outcome.kind === 'elsewhere') return NOT_HERE;
-      const pending = outcome.kind === 'refused' ? outcome : this.#answer(outcome, request.remoteAddress, startedMs);
+      const pending = outcome.kind === 'refused' ? outcome : this.#answer(outcome, request, startedMs);
       return this.#respond(pending instanceof Promise ? await pending : pending);
     } catch (error) {
       return this.#bug(request, error);
     }
   }
 
-  #answer(call: ApiCall, remoteAddress: string, startedMs: number): Answer | Promise<Answer> {
+  #answer(call: ApiCall, request: ApiRequest, startedMs: number): Answer | Promise<Answer> {
     const method = findMethod(this.#methods, call.method);
     if (method === undefined) return refuse('unknown_method');
-    const rest = { args: call.args, startedMs, remoteAddress };
+    const rest = { args: call.args, startedMs };
     if (method.access === 'open') {
-      return this.#limit(method, `${call.method}:${remoteAddress}`, startedMs) ?? method.run(this.#context, rest);
+      const limited = this.#limit(method, `${call.method}:${request.remoteAddress()}`, startedMs);
+      return limited ?? method.run(this.#context, rest);
     }
     if (call.token === undefined) return refuse('not_authed');
     const authentication = this.#context.directory.tokens.authenticate(call.token);

@@ -142,7 +142,7 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
     ...{ buckets, news, clock, sender, directory, log: lines, gateways: [GATEWAY] },
     async raw(request) {
       const whole = { path: '/api/api.test', verb: 'POST', query: '', headers: {}, body: Buffer.alloc(0) };
-      const response = await webapp.handle({ ...whole, remoteAddress: '127.0.0.1', ...request });
+      const response = await webapp.handle({ ...whole, remoteAddress: () => '127.0.0.1', ...request });
       return { ...response, json: JSON.parse(String(response.body)) as Answered['json'] };
     },
     call(method, token, args = {}) {

@@ -30,7 +30,7 @@ const echo: ApiHandler = (request) =>
   });
 
 function shown(request: ApiRequest) {
-  return { ...request, body: request.body.toString() };
+  return { ...request, body: request.body.toString(), remoteAddress: request.remoteAddress() };
 }
 
 /** Sends raw bytes and gives what came back until the server closed or `until` appeared. 'end': says that no more follows. */
