@@ -1,6 +1,6 @@
 /**
  * When one actor writes its snapshots: a head every `snapshotEveryEvents` or `snapshotEveryBytes` of log, and an increment
- * every `snapshotIncrementRecords` between two heads; one at a time, with a pause in between, never while too many notes
+ * every `snapshotIncrementEveryCount` between two heads; one at a time, with a pause in between, never while too many notes
  * are undelivered (they would have to be part of it). Every record behind them costs a read when the stream's slot is
  * taken over, and whoever posts then waits for all of them.
  *
@@ -63,7 +63,7 @@ export class SnapshotWriter {
     const handle = this.#handle;
     if (this.#writing || handle === undefined || notes.size > limits.snapshotNotesMax) return;
     if (this.#home.context.clock.monotonicMs() < this.#notBeforeMs) return;
-    const isDue = this.#records >= limits.snapshotIncrementRecords;
+    const isDue = this.#records >= limits.snapshotIncrementEveryCount;
     const isFull = state.seq - this.#seq >= limits.snapshotEveryEvents || this.#bytes >= limits.snapshotEveryBytes;
     if (isFull || (isDue && !(this.#onlyMessages && this.#seq > 0))) void this.#write(state, notes, handle, position);
     else if (isDue) void this.#writeIncrement(state, handle, position);

@@ -47,10 +47,15 @@ async function logLeader(): Promise<string | undefined> {
   }
 }
 
+/** Of the log and of the buckets alike: a channel cannot be made while the directory's bucket elects its leader. */
 async function allReplicasCurrent(): Promise<boolean> {
   try {
-    const replicas = (await manager.streams.info(LOG)).cluster?.replicas ?? [];
-    return replicas.length === 2 && replicas.every(({ current, offline }) => current && offline !== true);
+    const streams = await manager.streams.list().next();
+    return streams.every(({ cluster: peers }) => {
+      const replicas = peers?.replicas ?? [];
+      const areCurrent = replicas.every(({ current, offline }) => current && offline !== true);
+      return peers?.leader !== undefined && replicas.length === 2 && areCurrent;
+    });
   } catch {
     return false;
   }

@@ -41,7 +41,7 @@ async function repeatAcrossOwners(mutations: Mutations = {}) {
   await world.run(4);
   cluster.give(SLOT, next, false);
   void poster.post(CHANNEL, ALICE, 'twice');
-  await world.run(60);
+  await world.until('both are answered', 1_000, () => poster.open === 0);
   world.readLag.always = false;
   return scene;
 }

@@ -62,7 +62,7 @@ test('it reads few records, whatever came before, and remembers all of it', asyn
     nextOwner(hub, epoch);
     reads = 0;
     expect(await ask(post(ALICE, 'text', POSTS - 1))).toMatchObject({ seq: POSTS + 2 });
-    expect(reads).toBeLessThanOrEqual(limits.snapshotIncrementRecords);
+    expect(reads).toBeLessThanOrEqual(limits.snapshotIncrementEveryCount);
     expect(await ask(post(BOB, 'text', `${epoch}`))).toMatchObject({ seq: POSTS + 1 + epoch });
   }
 });
