@@ -32,7 +32,7 @@ export const logLimits = {
   /** Requests of one connection that wait for a reply. Beyond: refused at once as unavailable (or unknown). */
   natsRepliesPendingMax: 65_536,
   /** Least time between two writes to a connection under load, and how many may come closer after a rest. */
-  sendSpacingMs: 1,
+  sendSpacingMs: 3,
   sendBurstMax: 4,
   /** Bytes that wait for their write. Beyond: they leave at once, and what comes later after them. */
   sendBytesMax: 32 * kib,
