@@ -14,7 +14,8 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'belfry-bench-test-'));
   json = join(folder, 'result.json');
   html = join(folder, 'result.html');
-  const small = ['--seconds', '1', '--runs', '1', '--connections', '8', '--channels', '16', '--users', '2'];
+  // A plain line comes once a second at most: three seconds hold one for certain.
+  const small = ['--seconds', '3', '--runs', '1', '--connections', '8', '--channels', '16', '--users', '2'];
   const kept = ['--json', json, '--html', html, '--progress', 'plain', '--source-addresses', '3'];
   run = await runBelfry(['bench', 'posts', ...small, ...kept]);
 }, 60_000);
@@ -24,8 +25,8 @@ afterAll(async () => {
 
 describe('belfry bench posts', () => {
   it('measures, checks and prints one table; progress goes to stderr', () => {
-    expect(run.stderr).toMatch(/^belfry {2}\d\.\d of 1 s {2}[\d,]+ posts/m);
-    expect(run.stdout).toMatch(/^posts: one run of 1 s; /);
+    expect(run.stderr).toMatch(/^belfry {2}\d\.\d of 3 s {2}[\d,]+ posts/m);
+    expect(run.stdout).toMatch(/^posts: one run of 3 s; /);
     expect(run.stdout).toMatch(/^belfry +posts acknowledged +[\d,.]+ +\/s$/m);
     expect(run.stdout).not.toContain('FAILED');
     expect(run.code).toBe(0);
@@ -36,7 +37,7 @@ describe('belfry bench posts', () => {
     expect(text).not.toMatch(/xox|xadm/);
     const result = JSON.parse(text) as Record<string, unknown>;
     expect(result).toMatchObject({ format: 1, scenario: 'posts', failed: false, failures: [] });
-    expect(result).toMatchObject({ options: { seconds: 1, runs: 1, connections: 8, loadProcs: 1 } });
+    expect(result).toMatchObject({ options: { seconds: 3, runs: 1, connections: 8, loadProcs: 1 } });
     const [stretch] = (result['runs'] as { stretches: Record<string, unknown>[] }[]).flatMap((one) => one.stretches);
     const { processes, hops: traced } = stretch as { processes: { role: string }[]; hops: { hop: string }[] };
     const roles = processes.map(({ role }) => role);
