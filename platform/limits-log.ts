@@ -22,7 +22,7 @@ export const logLimits = {
   /** Events between two snapshots of a channel. */
   snapshotEveryEvents: 256,
   /** Records between two increments of a snapshot, each of which holds what the messages since it changed. */
-  snapshotIncrementEveryCount: 128,
+  snapshotIncrementEveryCount: 64,
   /** Bytes of log between two snapshots of a channel. */
   snapshotEveryBytes: 64 * kib,
   /** Parallel gets of one read of the log. Beyond: the rest wait their turn. */
