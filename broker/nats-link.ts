@@ -42,6 +42,8 @@ export class NatsLink {
   readonly #pace = new SendPace();
   readonly #outgoing = new PublishWriter(limits.sendSlabBytes);
   #status: LaneStatus = 'connected';
+  /** One write is scheduled at a time, whatever leaves before it by its size: what is published until then goes with it. */
+  #sendScheduled = false;
 
   /** `onError` hears what the server refuses (permissions above all); it never concerns a single call's outcome. */
   constructor(lane: string, connection: NatsConnection, clock: Clock, onError: (lane: string, error: Error) => void) {
@@ -66,7 +68,7 @@ export class NatsLink {
    */
   publish(subject: string, data: Uint8Array, reply?: string, headers?: string): void {
     if (!this.connected) return;
-    if (this.#outgoing.bytes === 0) this.#sendSoon();
+    if (!this.#sendScheduled) this.#scheduleSend();
     this.#outgoing.publish(subject, data, reply, headers);
     if (this.#outgoing.bytes >= limits.sendBytesMax) this.sendOutgoing();
   }
@@ -83,10 +85,15 @@ export class NatsLink {
     if (this.connected) this.#internals().protocol.sendCommand(bytes);
   }
 
-  #sendSoon(): void {
+  #scheduleSend(): void {
+    this.#sendScheduled = true;
+    const send = () => {
+      this.#sendScheduled = false;
+      this.sendOutgoing();
+    };
     const waitMs = this.#pace.take(this.#clock.monotonicMs());
-    if (waitMs === 0) this.#clock.defer(() => this.sendOutgoing());
-    else this.#clock.setTimeout(() => this.sendOutgoing(), waitMs);
+    if (waitMs === 0) this.#clock.defer(send);
+    else this.#clock.setTimeout(send, waitMs);
   }
 
   onStatus(listener: (status: LaneStatus) => void): () => void {

@@ -1,0 +1,42 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import { beforeEach, expect, test } from 'vitest';
+import { NatsLink } from '../../../broker/nats-link.ts';
+import { ManualClock } from '../../../platform/clock.ts';
+import { limits } from '../../../platform/limits.ts';
+
+let clock: ManualClock;
+let writes: number[];
+let link: NatsLink;
+
+beforeEach(() => {
+  clock = new ManualClock();
+  writes = [];
+  link = new NatsLink('append', fakeConnection(), clock, () => undefined);
+});
+
+/** Connected for good; notes the size of each write. */
+function fakeConnection(): NatsConnection {
+  const connection: unknown = {
+    protocol: { sendCommand: (bytes: Uint8Array) => void writes.push(bytes.length) },
+    isClosed: () => false,
+    // A status stream that never says anything.
+    status: () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => undefined) }) }),
+  };
+  return connection as NatsConnection;
+}
+
+const large = new Uint8Array(limits.sendBytesMax);
+const small = new Uint8Array(1);
+
+test('what one turn publishes leaves as one write at its end', () => {
+  for (let i = 0; i < 10; i += 1) link.publish('s', small);
+  expect(writes).toEqual([]);
+  clock.advance(0);
+  expect(writes).toHaveLength(1);
+});
+
+test('writes that leave early because of their size schedule no further ones, however many there are', () => {
+  for (let i = 0; i < 1_000; i += 1) link.publish('s', large);
+  expect(writes).toHaveLength(1_000);
+  expect(clock.pendingCount).toBe(1);
+});
