@@ -10,6 +10,7 @@ import type { CommandOutcome, CommandSender } from '../cluster/command-sender.ts
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
+import { TurnSlices } from '../platform/turn-slices.ts';
 import { decodeBatch, type Batch } from '../protocol/batches.ts';
 import type { CloseCode } from '../protocol/close-codes.ts';
 import type { GatewayRef, Reply, SlotCommand, SlotResult, StreamResult } from '../protocol/commands.ts';
@@ -22,7 +23,6 @@ import { allMemberships } from './gateway-listing.ts';
 import type { GatewayEffect, GatewayMessage, SessionClaims, SlotAsk } from './gateway-messages.ts';
 import { GatewayPages } from './gateway-pages.ts';
 import { GatewayReads, type Arrived } from './gateway-reads.ts';
-import { TurnSlices } from './turn-slices.ts';
 import { createGatewayState, type GatewayCounts, type GatewayState } from './gateway-state.ts';
 
 /** The gateway's sockets, by session number. Sessions that are gone are ignored. */

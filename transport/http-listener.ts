@@ -12,11 +12,11 @@
  * H6  However many ask at once, a turn of the event loop begins requests for no longer than `httpSliceMs`: the process must
  *     answer its broker in between, and its heartbeats must leave.
  */
-import { TurnSlices } from '../actors/turn-slices.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Metrics } from '../platform/metrics.ts';
+import { TurnSlices } from '../platform/turn-slices.ts';
 import {
   failureResponse,
   type ApiHandler,
