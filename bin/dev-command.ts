@@ -6,7 +6,6 @@ import { systemRng } from '../platform/rng.ts';
 import { devFilePath } from './dev-file.ts';
 import { DevSupervisor, type DevOptions, type DevReady } from './dev-supervisor.ts';
 import { findNatsServer, type NatsServerBinary } from './nats-server-binary.ts';
-import { projectRoot } from '../platform/project-root.ts';
 import { asOneLine } from './role.ts';
 import { checkRuntime } from './runtime-check.ts';
 
@@ -14,8 +13,7 @@ import { checkRuntime } from './runtime-check.ts';
 export function devCommand(given: DevOptions & { readonly natsServer: string | undefined }): Promise<never> {
   return asOneLine(async () => {
     checkRuntime();
-    const places = { named: given.natsServer, searchPath: process.env['PATH'] ?? '', root: projectRoot() };
-    const natsServer = await findNatsServer(places);
+    const natsServer = await findNatsServer(given.natsServer);
     const options = { ...given, data: resolve(given.data) };
     const supervisor = new DevSupervisor({
       options,

@@ -4,13 +4,13 @@
  * worker's batches come, but one NATS message per message. nats-server gathers what it writes to a connection by itself.
  */
 import { UsageError } from '../../platform/config.ts';
+import { findServerBinary } from '../../platform/server-binary.ts';
 import { LoadGroup } from '../load-group.ts';
 import type { Peer, PeerWork } from '../peer.ts';
 import { prepared, type RunContext } from '../scenario.ts';
 import { DeployedSide, type DeployedPeer, type Deployment, type Own } from './deployed-side.ts';
 import { startServer } from './hosted-server.ts';
 import type { NatsPublisher } from './nats-publisher.ts';
-import { findServerBinary } from './server-binary.ts';
 
 const deployed: DeployedPeer = {
   name: 'nats',

@@ -3,8 +3,9 @@
  * messages in over HTTP (`http`), one that holds the sockets (`sockets`). The same poster as ours posts to it.
  */
 import { createRequire } from 'node:module';
-import { UsageError } from '../../platform/config.ts';
 import { defined } from '../../platform/assert.ts';
+import { UsageError } from '../../platform/config.ts';
+import { findServerBinary } from '../../platform/server-binary.ts';
 import type { FanoutPoster } from '../fanout-poster.ts';
 import { LoadGroup } from '../load-group.ts';
 import type { PeerWork } from '../peer.ts';
@@ -13,7 +14,6 @@ import type { Wire } from '../subscriber.ts';
 import type { DeployedPeer, Deployment, Own, Published, PublishWork } from './deployed-side.ts';
 import { startServer } from './hosted-server.ts';
 import type { RedisPeer } from './redis-peer.ts';
-import { findServerBinary } from './server-binary.ts';
 
 export type RedisPeerSpec = {
   readonly name: string;

@@ -27,8 +27,7 @@ let url: string;
 
 /** A nats-server for nothing else, with a password, as the docs say. */
 beforeAll(async () => {
-  const places = { named: undefined, searchPath: process.env['PATH'] ?? '', root: projectRoot() };
-  const { path } = await findNatsServer(places);
+  const { path } = await findNatsServer(undefined);
   const [port = 0] = await freePorts(1);
   server = spawn(path, ['-a', '127.0.0.1', '-p', String(port), '--user', 'load', '--pass', 'p w'], { stdio: 'ignore' });
   url = `nats://load:p%20w@127.0.0.1:${port}`;

@@ -8,12 +8,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { accessSync, constants } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { projectRoot } from '../../platform/project-root.ts';
+import { isExecutable, serverBinaryPlaces } from '../../platform/server-binary.ts';
 
 const NATS_USERS = ['webapp', 'worker', 'gateway', 'admin', 'sys'] as const;
 export type NatsUser = (typeof NATS_USERS)[number];
@@ -71,13 +71,12 @@ export async function startNatsServer(): Promise<TestNatsServer> {
   };
 }
 
-/** The first nats-server in the order of scripts/setup.sh. */
+/** The nats-server that BELFRY_NATS_SERVER names, or the first that is here. */
 export function findNatsServer(): string {
-  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'nats-server'));
   const given = process.env['BELFRY_NATS_SERVER'];
   const own = [join(REPOSITORY, '.tools/bin/nats-server'), join(REPOSITORY, '.tools/usr/sbin/nats-server')];
   // What setup.sh unpacked was needed because the system's is absent or too old: it comes before the PATH here.
-  const candidates = [...(given === undefined ? [] : [given]), ...own, ...onPath, '/usr/sbin/nats-server'];
+  const candidates = [...(given === undefined ? [] : [given]), ...own, ...serverBinaryPlaces('nats-server')];
   const found = candidates.find(isExecutable);
   if (found === undefined) throw new Error('no nats-server: run ./scripts/setup.sh');
   return found;
@@ -126,13 +125,4 @@ async function killed(child: ChildProcess): Promise<void> {
   const exit = once(child, 'exit');
   child.kill('SIGKILL');
   await exit;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
