@@ -37,8 +37,8 @@ const options = defineOptions({
   },
   partitions: {
     value: 'n',
-    schema: integerSchema(1, 32).default(1),
-    description: 'log streams; nats-server writes one on one core at a time',
+    schema: integerSchema(1, 32).default(8),
+    description: 'log streams, as a cluster in production has; nats-server writes one on one core at a time',
   },
   bytes: { value: 'n', schema: integerSchema(1, 65_536).default(200), description: 'bytes of a record' },
   ...natsServerOption,

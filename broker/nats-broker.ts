@@ -2,8 +2,9 @@
  * The broker contract on NATS and JetStream: one connection per lane, so that a burst of appends or a long read delays
  * neither commands nor heartbeats.
  *
- * commands, control: messaging. append: log appends and their acknowledgements. read: the log's reads. Key-value
- * buckets use the control connection. Processes without a log (webapp, gateway) open the first two only.
+ * commands, control: messaging. append, append-more: log appends and their acknowledgements, the second one only under
+ * load. read: the log's reads. Key-value buckets use the control connection. Processes without a log (webapp, gateway)
+ * open the first two only.
  */
 import { jetstream } from '@nats-io/jetstream';
 import { defined } from '../platform/assert.ts';
@@ -35,7 +36,7 @@ export async function connectNats(options: NatsOptions): Promise<Broker> {
   const logger = options.logger ?? silentLogger;
   const onError = (lane: string, error: Error): void => logger.warn('nats_error', { lane, error });
   const clock = options.clock ?? systemClock;
-  const lanes = options.records === false ? ['commands', 'control'] : ['commands', 'control', 'append', 'read'];
+  const lanes = options.records === false ? messagingLanes : [...messagingLanes, ...recordLanes];
   const links: NatsLink[] = [];
   try {
     for (const lane of lanes) links.push(new NatsLink(lane, await dial(options, lane), clock, onError));
@@ -62,7 +63,8 @@ function assemble(options: NatsOptions, links: readonly NatsLink[], replicas: nu
     new NatsLane({ link: inLane(links, at), mux: inLane(muxes, at), group, clock, payloadBytesMax });
   const parts = { links, muxes, keyValue, commands: lane(0), control: lane(CONTROL) };
   if (options.records === false) return new NatsBroker({ ...parts, records: undefined });
-  const [appends, reads] = [inLane(muxes, APPEND), inLane(muxes, READ)];
+  const reads = inLane(muxes, READ);
+  const appends = [inLane(muxes, APPEND), inLane(muxes, APPEND_MORE)] as const;
   return new NatsBroker({ ...parts, records: new NatsRecordStore({ appends, reads, replicas, payloadBytesMax }) });
 }
 
@@ -76,10 +78,13 @@ function keyValueParts(options: NatsOptions, links: readonly NatsLink[]): NatsKe
   };
 }
 
-/** The lanes' places in every list of this file. */
+/** The lanes, each at the same place in every list of this file. */
+const messagingLanes = ['commands', 'control'];
+const recordLanes = ['append', 'read', 'append-more'];
 const CONTROL = 1;
 const APPEND = 2;
 const READ = 3;
+const APPEND_MORE = 4;
 
 function inLane<T>(list: readonly T[], lane: number): T {
   return defined(list[lane], 'nats-broker/lane-exists', { lane });

@@ -73,6 +73,10 @@ export class NatsLink {
     if (this.#outgoing.bytes >= limits.sendBytesMax) this.sendOutgoing();
   }
 
+  get outgoingBytes(): number {
+    return this.#outgoing.bytes;
+  }
+
   /** No more messages from the server for this subscription; those that are on their way are still handed over. */
   endAtServer(subscription: Subscription): void {
     if (this.connected) this.#internals().protocol.unsub(subscription);

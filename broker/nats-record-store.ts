@@ -5,6 +5,9 @@
  *     (silence, no responders, a lost connection, 10164 and every other error) is `unknown`.
  * A2  Reads of the newest record go through the stream's leader where there are replicas: a follower may not have an
  *     acknowledged record yet. Records never change, so one found by sequence may come from any replica.
+ * A3  Appends change to the other connection when a write left because of its size, so a store under load is read by the
+ *     server on both at once, and one under little load has all of a turn in one write. In flight together are appends to
+ *     different subjects only, whose order means nothing.
  *
  * The acknowledgement is scanned by hand and the header built by hand: with the stock calls an append costs six times
  * as much processor time.
@@ -26,14 +29,16 @@ const NO_MESSAGE_FOUND = 10037;
 const NOT_FOUND = 404;
 
 export interface NatsRecordStoreParts {
-  readonly appends: ReplyMux;
+  /** Two connections: while one's write is on its way, what comes next gathers on the other (A3). */
+  readonly appends: readonly [ReplyMux, ReplyMux];
   readonly reads: ReplyMux;
   readonly replicas: number;
   readonly payloadBytesMax: number;
 }
 
 export class NatsRecordStore implements RecordStore {
-  readonly #appends: ReplyMux;
+  /** The one for the next append, and the other. */
+  #appends: readonly [ReplyMux, ReplyMux];
   readonly #reads: ReplyMux;
   readonly #replicated: boolean;
   readonly #payloadBytesMax: number;
@@ -50,7 +55,9 @@ export class NatsRecordStore implements RecordStore {
     return new Promise((resolve) => {
       const settle = (reply: Msg | string): void =>
         resolve(typeof reply === 'string' ? { kind: 'unknown', reason: reply } : attemptOf(reply));
-      this.#appends.send(subject, data, timeoutMs, settle, expectationHeader(expected));
+      const [mux, other] = this.#appends;
+      mux.send(subject, data, timeoutMs, settle, expectationHeader(expected));
+      if (mux.outgoingBytes === 0) this.#appends = [other, mux];
     });
   }
 

@@ -61,6 +61,11 @@ export class ReplyMux {
     if (deadlineMs < this.#sweepMs) this.#sweepAt(deadlineMs);
   }
 
+  /** What is published on its connection and has not left. */
+  get outgoingBytes(): number {
+    return this.#link.outgoingBytes;
+  }
+
   stop(): void {
     this.#sweep?.cancel();
     this.#settleAll('disconnected');

@@ -12,6 +12,8 @@ import { type NatsUser, startNatsServer } from './nats-server.ts';
 
 export interface BrokerWorld {
   readonly name: string;
+  /** Of each process with a log. */
+  readonly connectionCount: number;
   /** `user` matters on NATS only. */
   connect(incarnation: string, user?: NatsUser): Promise<Broker>;
   system(): Promise<BrokerSystem>;
@@ -29,6 +31,7 @@ export async function memoryWorld(): Promise<BrokerWorld> {
   const open: Broker[] = [];
   return {
     name: 'in memory',
+    connectionCount: 4,
     connect: async (incarnation) => keep(open, hub.connect(incarnation)),
     system: async () => hub.system(),
     stopServer: async () => hub.stop(),
@@ -48,6 +51,7 @@ export async function natsWorld(): Promise<BrokerWorld> {
   const open: (Broker | BrokerSystem)[] = [];
   return {
     name: 'NATS',
+    connectionCount: 5,
     connect: async (incarnation, user = 'worker') => {
       return keep(open, await connectNats({ ...access(user, incarnation), records: user === 'worker' }));
     },
