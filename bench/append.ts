@@ -9,10 +9,10 @@ import { subjects } from '../broker/subjects.ts';
 import { defined } from '../platform/assert.ts';
 import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
 import type { AppendLoad, AppendReport, AppendWay } from './append-load.ts';
-import { startDev, type DevInstance } from './dev-instance.ts';
+import type { DevInstance } from './dev-instance.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
-import { makePartitions, natsAccess, withStreams } from './log-streams.ts';
+import { makePartitions, natsAccess, startBroker, withStreams } from './log-streams.ts';
 import {
   defineScenario,
   prepared,
@@ -53,9 +53,7 @@ export const appendScenario = defineScenario({
   options,
   ownServers: true,
   async open(context, values) {
-    // The roles beside the broker idle; one of each is the least that `belfry dev` runs.
-    const servers = { workers: 1, gateways: 1, natsServer: values.natsServer, profileFolder: undefined };
-    const instance = await startDev(context.clock, context.signal, servers);
+    const instance = await startBroker(context, values.natsServer);
     return prepared(new AppendSession(context, values, instance));
   },
 });

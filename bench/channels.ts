@@ -14,10 +14,10 @@ import type { Incarnation } from '../protocol/ids.ts';
 import type { ChannelsHost, OpenedChannels, Watched } from './channels-host.ts';
 import { channelsMax } from './channels-ids.ts';
 import type { ChannelsPoster, ColdReport, PostedReport } from './channels-poster.ts';
-import { startDev, type DevInstance } from './dev-instance.ts';
+import type { DevInstance } from './dev-instance.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
-import { makePartitions, natsAccess, withStreams } from './log-streams.ts';
+import { makePartitions, natsAccess, startBroker, withStreams } from './log-streams.ts';
 import {
   defineScenario,
   prepared,
@@ -64,8 +64,7 @@ export const channelsScenario = defineScenario({
     'live channels of one worker: bytes each, delay of its event loop under posts, time to bring a cold one to life',
   options,
   async open(context, values) {
-    const servers = { workers: 1, gateways: 1, natsServer: values.natsServer, profileFolder: undefined };
-    const instance = await startDev(context.clock, context.signal, servers);
+    const instance = await startBroker(context, values.natsServer);
     return prepared(new ChannelsSession(context, values, instance));
   },
 });

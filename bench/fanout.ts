@@ -18,7 +18,7 @@ import { LoadGroup } from './load-group.ts';
 import type { PeerSide } from './peer.ts';
 import { saturatedP99MsMax, sustainedRate } from './sustained-rate.ts';
 import { peersDescription, peersNamed, peersSchema } from './peers/peers.ts';
-import { defineScenario, prepared, type RunContext, type RunResult, type Session } from './scenario.ts';
+import { checkWarmUp, defineScenario, prepared, type RunContext, type RunResult, type Session } from './scenario.ts';
 import { serverOptions } from './server-options.ts';
 import { openServers, type Servers } from './servers.ts';
 import { measureStretch, type Stretch } from './stretch.ts';
@@ -101,7 +101,7 @@ class FanoutSession implements Session {
     const deliver = (rate: number) => this.#deliver(rate, warmUpSeconds);
     if (this.#options.saturate) this.#rate = await sustainedRate(this.#rate, deliver);
     const { failures } = await deliver(this.#rate);
-    if (failures.length > 0) throw new Error(`fanout: FAILED while warming up: ${failures[0] ?? ''}`);
+    checkWarmUp(fanoutScenario, failures);
     const frame = (await this.#sockets.callAll('sampleFrame', null)).find((sample) => sample !== null);
     if (frame === undefined || frame === null) throw new Error('fanout: no message arrived while warming up');
     await this.#openPeers(frame);

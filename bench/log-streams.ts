@@ -1,9 +1,21 @@
-/** Log streams of a `belfry dev`, which has one: further ones like it, for scenarios that append by themselves. */
+/**
+ * For scenarios that append by themselves: a `belfry dev` that is there for its broker, and further log streams like the
+ * one that it has.
+ */
 import { jetstreamManager, type StreamAPI } from '@nats-io/jetstream';
 import { dial, type NatsAccess } from '../broker/nats-dial.ts';
 import { subjects } from '../broker/subjects.ts';
 import { readNatsPassword } from './dev-file.ts';
-import type { DevInstance } from './dev-instance.ts';
+import { startDev, type DevInstance } from './dev-instance.ts';
+import type { RunContext } from './scenario.ts';
+
+/** The roles beside its broker idle, so their CPU is not profiled; one of each is the least that `belfry dev` runs. */
+export function startBroker(
+  { clock, signal }: Pick<RunContext, 'clock' | 'signal'>,
+  natsServer: string | undefined,
+): Promise<DevInstance> {
+  return startDev(clock, signal, { workers: 1, gateways: 1, natsServer, profileFolder: undefined });
+}
 
 /** The broker of a `belfry dev`, as one of its roles. */
 export function natsAccess({ folder, natsPort }: DevInstance, user: string, incarnation: string): NatsAccess {

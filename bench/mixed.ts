@@ -15,6 +15,7 @@ import { LatencyHistogram } from './histogram.ts';
 import { powerLawSizes } from './power-law.ts';
 import { coresByRole, memoryByRole } from './role-figures.ts';
 import {
+  checkWarmUp,
   defineScenario,
   prepared,
   type Measurement,
@@ -95,7 +96,7 @@ class MixedSession implements Session {
     await this.#workspace.prepare();
     this.#context.progress.show('warming up');
     const { failures } = await this.#workspace.work(warmUpSeconds, this.#work);
-    if (failures.length > 0) throw new Error(`mixed: FAILED while warming up: ${failures[0] ?? ''}`);
+    checkWarmUp(mixedScenario, failures);
   }
 
   async run(): Promise<RunResult> {

@@ -13,6 +13,7 @@ import { parseText } from './message-text.ts';
 import type { PostsLoad } from './posts-load.ts';
 import { totalCpu } from './process-meter.ts';
 import {
+  checkWarmUp,
   defineScenario,
   prepared,
   type Measurement,
@@ -90,7 +91,7 @@ class PostsSession implements Session {
     const failures = (await this.#load.callAll('post', { seconds: warmUpSeconds })).flatMap(
       (report) => report.failures,
     );
-    if (failures.length > 0) throw new Error(`posts: FAILED while warming up: ${failures[0] ?? ''}`);
+    checkWarmUp(postsScenario, failures);
   }
 
   async run(): Promise<RunResult> {

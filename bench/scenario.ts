@@ -131,6 +131,11 @@ export async function prepared<Opened extends { prepare(): Promise<void>; close(
   }
 }
 
+/** @throws Error when a scenario's warm-up had failures: nothing that it measured would count (N3). */
+export function checkWarmUp({ name }: Pick<Scenario, 'name'>, [first]: readonly string[]): void {
+  if (first !== undefined) throw new Error(`${name}: FAILED while warming up: ${first}`);
+}
+
 /** What of the options may stand in a result: no secrets, and nothing that was not given. */
 function publicValues(table: OptionTable, values: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const shown = Object.entries(values).filter(([key, value]) => table[key]?.secret !== true && value !== undefined);
