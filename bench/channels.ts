@@ -63,6 +63,7 @@ export const channelsScenario = defineScenario({
   summary:
     'live channels of one worker: bytes each, delay of its event loop under posts, time to bring a cold one to life',
   options,
+  ownServers: true,
   async open(context, values) {
     const instance = await startBroker(context, values.natsServer);
     return prepared(new ChannelsSession(context, values, instance));

@@ -53,6 +53,7 @@ export const connectionsScenario = defineScenario({
   name: 'connections',
   summary: 'idle sessions of one gateway: bytes of a session and of each channel it is in',
   options,
+  ownServers: true,
   open: (context, values) => Promise.resolve(new ConnectionsSession(context, values)),
 });
 
