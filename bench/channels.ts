@@ -26,7 +26,7 @@ import {
   type RunResult,
   type Session,
 } from './scenario.ts';
-import { natsServerOption } from './server-options.ts';
+import { natsServerOption, textBytesOption } from './server-options.ts';
 import { measureStretch } from './stretch.ts';
 import { recordOf } from './stretch-record.ts';
 import { formatNumber } from './table.ts';
@@ -52,7 +52,7 @@ const options = defineOptions({
   partitions: { value: 'n', schema: integerSchema(1, 32).default(1), description: 'log streams' },
   rate: { value: 'n', schema: integerSchema(1, 20_000).default(1_000), description: 'posts a second, to random ones' },
   cold: { value: 'n', schema: integerSchema(1, 10_000).default(500), description: 'cold channels that are asked' },
-  bytes: { value: 'n', schema: integerSchema(28, 8_000).default(200), description: "bytes of a message's text" },
+  ...textBytesOption,
   ...natsServerOption,
 });
 

@@ -19,7 +19,7 @@ import type { PeerSide } from './peer.ts';
 import { saturatedP99MsMax, sustainedRate } from './sustained-rate.ts';
 import { peersDescription, peersNamed, peersSchema } from './peers/peers.ts';
 import { checkWarmUp, defineScenario, prepared, type RunContext, type RunResult, type Session } from './scenario.ts';
-import { serverOptions } from './server-options.ts';
+import { serverOptions, textBytesOption } from './server-options.ts';
 import { openServers, type Servers } from './servers.ts';
 import { measureStretch, type Stretch } from './stretch.ts';
 import { recordOf } from './stretch-record.ts';
@@ -38,7 +38,7 @@ const options = defineOptions({
     schema: integerSchema(1, 20_000).default(1_000),
     description: 'messages a second to the channel',
   },
-  bytes: { value: 'n', schema: integerSchema(28, 8_000).default(200), description: "bytes of a message's text" },
+  ...textBytesOption,
   peerWindowMs: {
     value: 'ms',
     schema: integerSchema(1, 1_000).default(limits.commitWindowMs),

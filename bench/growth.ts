@@ -8,7 +8,7 @@ import { growthMeasurements, growthTables, measuredOf, type Measured } from './g
 import { axisNames, growthPlan, type AxisName, type PlannedWorkspace, type Point, type Stage } from './growth-plan.ts';
 import type { CpuByRole } from './process-meter.ts';
 import { defineScenario, type RunContext, type RunResult, type Session } from './scenario.ts';
-import { natsServerOption } from './server-options.ts';
+import { natsServerOption, textBytesOption } from './server-options.ts';
 import { openServers, type Servers } from './servers.ts';
 import { measureStretch } from './stretch.ts';
 import { recordOf, type StretchRecord } from './stretch-record.ts';
@@ -50,7 +50,7 @@ const options = defineOptions({
     description: 'posts a second where many channels are',
   },
   channelMembers: { value: 'n', schema: integerSchema(1, 100).default(4), description: 'members of each of those' },
-  bytes: { value: 'n', schema: integerSchema(28, 8_000).default(200), description: "bytes of a message's text" },
+  ...textBytesOption,
   loadProcs: { value: 'n', schema: integerSchema(1, 64).default(1), description: 'processes that make the load' },
   ...natsServerOption,
 });

@@ -4,12 +4,12 @@
  */
 const dueDigits = 16;
 const idDigits = 9;
-const headChars = dueDigits + 1 + idDigits + 1;
+
+/** The least that a text may have: what it says, and its end. */
+export const textBytesMin = dueDigits + 1 + idDigits + 1 + 1;
 
 /** Letters and spaces, so that it is as long in a form, in JSON and on the wire. */
 const filler = 'the quick brown fox jumps over the lazy dog and '.repeat(1_000);
-
-export const textBytesMin = headChars;
 
 export function makeText(id: number, dueUs: number, bytes: number): string {
   const head = `${String(Math.round(dueUs)).padStart(dueDigits, '0')} ${String(id).padStart(idDigits, '0')} `;

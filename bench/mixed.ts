@@ -23,7 +23,7 @@ import {
   type RunResult,
   type Session,
 } from './scenario.ts';
-import { serverOptions } from './server-options.ts';
+import { serverOptions, textBytesOption } from './server-options.ts';
 import { openServers, type Servers } from './servers.ts';
 import type { Stretch } from './stretch.ts';
 import { recordOf } from './stretch-record.ts';
@@ -58,7 +58,7 @@ const options = defineOptions({
   history: rate('pages of history', 50),
   reconnects: rate('lost connections', 100),
   awayMs: { value: 'ms', schema: integerSchema(0, 60_000).default(1_000), description: 'how long they stay away' },
-  bytes: { value: 'n', schema: integerSchema(28, 8_000).default(200), description: "bytes of a message's text" },
+  ...textBytesOption,
   ...serverOptions,
 });
 

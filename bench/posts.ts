@@ -21,7 +21,7 @@ import {
   type RunResult,
   type Session,
 } from './scenario.ts';
-import { serverOptions } from './server-options.ts';
+import { serverOptions, textBytesOption } from './server-options.ts';
 import { openServers, type Servers } from './servers.ts';
 import { measureStretch, type Stretch } from './stretch.ts';
 import { recordOf } from './stretch-record.ts';
@@ -44,7 +44,7 @@ const options = defineOptions({
     schema: integerSchema(1, 10_000).default(16),
     description: 'users, each the owner of its share of the channels',
   },
-  bytes: { value: 'n', schema: integerSchema(28, 8_000).default(200), description: "bytes of a message's text" },
+  ...textBytesOption,
   ...serverOptions,
 });
 
