@@ -5,22 +5,17 @@ import { machineClock } from '../machine-clock.ts';
 import { makeText } from '../message-text.ts';
 import { RawSocket } from '../raw-socket.ts';
 import { runSchedule, Schedule } from '../schedule.ts';
+import type { PublishWork } from './deployed-side.ts';
 import { MessageFrame } from './message-frame.ts';
 import { NatsReader } from './nats-reader.ts';
 import { natsConnect } from './nats-subscriber.ts';
 
 export type NatsPublisher = {
   readonly connect: { readonly params: { readonly url: string; readonly subject: string }; readonly result: null };
-  /** Messages whose id and seq are firstSeq, firstSeq + 1 …; resolves when the server has taken the last. */
+  /** The id of a message is its seq too; resolves when the server has taken the last. */
   readonly publish: {
-    readonly params: {
-      /** A message frame of ours, to copy. */
-      readonly frame: string;
-      readonly firstSeq: number;
-      readonly rate: number;
-      readonly count: number;
-      readonly bytes: number;
-    };
+    /** `frame`: a message frame of ours, to copy. */
+    readonly params: PublishWork & { readonly frame: string };
     readonly result: null;
   };
 };
@@ -50,10 +45,10 @@ serveLoad<NatsPublisher>({
     await flush();
     return null;
   },
-  async publish({ frame, firstSeq, rate, count, bytes }) {
+  async publish({ frame, firstId, rate, count, bytes }) {
     const frames = new MessageFrame(frame);
     await runSchedule(systemClock, machine, new Schedule(machine.nowUs(), rate, count), (index, dueUs) => {
-      const seq = firstSeq + index;
+      const seq = firstId + index;
       publish(JSON.stringify(frames.make(seq, makeText(seq, dueUs, bytes))));
     });
     await flush();

@@ -42,9 +42,9 @@ async function deploy(context: RunContext, work: PeerWork, own: Own): Promise<De
     load: [publisher],
     url,
     wire: 'nats',
-    async publish({ firstId, ...messages }) {
-      await publisher.callAll('publish', { frame, firstSeq: firstId, ...messages });
-      return { lastSeq: firstId + messages.count - 1, failures: [] };
+    async publish(messages) {
+      await publisher.callAll('publish', { frame, ...messages });
+      return { lastSeq: messages.firstId + messages.count - 1, failures: [] };
     },
   };
 }

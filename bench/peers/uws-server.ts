@@ -12,20 +12,15 @@ import { serveLoad } from '../load-server.ts';
 import { machineClock } from '../machine-clock.ts';
 import { makeText } from '../message-text.ts';
 import { Schedule } from '../schedule.ts';
+import type { PublishWork } from './deployed-side.ts';
 import { MessageFrame } from './message-frame.ts';
 
 export type UwsServer = {
   readonly listen: { readonly params: null; readonly result: { readonly port: number } };
+  /** The id of a message is its seq too. */
   readonly publish: {
-    readonly params: {
-      /** A message frame of ours, whose seq is its last field: all but text and seq is kept. */
-      readonly frame: string;
-      readonly firstSeq: number;
-      readonly rate: number;
-      readonly count: number;
-      readonly bytes: number;
-      readonly windowMs: number;
-    };
+    /** `frame`: a message frame of ours, whose seq is its last field: all but text and seq is kept. */
+    readonly params: PublishWork & { readonly frame: string; readonly windowMs: number };
     readonly result: { readonly turns: number };
   };
 };
@@ -51,14 +46,14 @@ serveLoad<UwsServer>({
     });
     return { port: (await listenOn(uws, app, loopback, 0)).port };
   },
-  publish: ({ frame, firstSeq, rate, count, bytes, windowMs }) =>
+  publish: ({ frame, firstId, rate, count, bytes, windowMs }) =>
     new Promise((resolve) => {
       const schedule = new Schedule(machine.nowUs(), rate, count);
       const frames = new MessageFrame(frame);
       let turns = 0;
       const timer = systemClock.setInterval(() => {
         const make = (index: number, dueUs: number) => {
-          const seq = firstSeq + index;
+          const seq = firstId + index;
           return JSON.stringify(frames.make(seq, makeText(seq, dueUs, bytes)));
         };
         if (publishDue(schedule, make)) turns += 1;

@@ -27,9 +27,9 @@ async function deploy(context: RunContext, { frame, windowMs }: PeerWork, own: O
     load: [],
     url: `ws://127.0.0.1:${listening?.port ?? 0}/`,
     wire: 'plain',
-    async publish({ firstId, ...work }) {
-      await server.callAll('publish', { frame, firstSeq: firstId, windowMs, ...work });
-      return { lastSeq: firstId + work.count - 1, failures: [] };
+    async publish(messages) {
+      await server.callAll('publish', { frame, windowMs, ...messages });
+      return { lastSeq: messages.firstId + messages.count - 1, failures: [] };
     },
   };
 }
