@@ -34,6 +34,11 @@ export class FakeSocket {
     return this.closedWith === undefined;
   }
 
+  /** Of what came of the channel, in the order in which it came. */
+  seqs(channel: string): unknown[] {
+    return this.frames.filter((frame) => frame['channel'] === channel && 'seq' in frame).map((frame) => frame['seq']);
+  }
+
   types(): unknown[] {
     return this.frames.map((frame) => frame['type'] ?? (frame['ok'] === true ? 'ack' : 'refusal'));
   }

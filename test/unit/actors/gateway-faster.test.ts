@@ -1,7 +1,7 @@
 /** A client that comes from a faster gateway: it has seen of a user's channels what this one has yet to hear. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ChannelId, UserId } from '../../../protocol/ids.ts';
-import { GatewayWorld, type FakeSocket } from '../../support/gateway-world.ts';
+import { GatewayWorld } from '../../support/gateway-world.ts';
 
 const ALICE = 'U0ALICE' as UserId;
 const BOB = 'U0BOBBY' as UserId;
@@ -20,9 +20,6 @@ function greet(user: UserId): void {
   world.settle();
 }
 
-const seqs = (socket: FakeSocket, channel: string) =>
-  socket.frames.filter((frame) => frame['channel'] === channel && 'seq' in frame).map((frame) => frame['seq']);
-
 describe('a client that was at a faster gateway', () => {
   it('is not sent again what it saw there of a channel that this one has not heard of yet', () => {
     greet(ALICE);
@@ -34,10 +31,10 @@ describe('a client that was at a faster gateway', () => {
     const cursors = { [RANDOM]: 3, [ALICE]: world.owner.tail(ALICE), [GENERAL]: world.owner.tail(GENERAL) };
     world.send(here, { id: 1, type: 'resume', cursors });
     world.settle();
-    expect(seqs(here, RANDOM)).toEqual([4]);
+    expect(here.seqs(RANDOM)).toEqual([4]);
     world.owner.say(RANDOM, BOB, 'five');
     world.settle();
-    expect(seqs(here, RANDOM)).toEqual([4, 5]);
+    expect(here.seqs(RANDOM)).toEqual([4, 5]);
   });
 
   it('may name many such channels; beyond the limit they are passed over', () => {
@@ -52,6 +49,6 @@ describe('a client that was at a faster gateway', () => {
     const here = world.open(ALICE, { resume: true });
     world.send(here, { id: 1, type: 'resume', cursors: Object.fromEntries(channels.map((channel) => [channel, 2])) });
     world.settle();
-    expect(channels.map((channel) => seqs(here, channel))).toEqual([[], [], [1, 2]]);
+    expect(channels.map((channel) => here.seqs(channel))).toEqual([[], [], [1, 2]]);
   });
 });

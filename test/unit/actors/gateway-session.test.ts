@@ -24,8 +24,6 @@ function live(user: UserId, claims: Parameters<GatewayWorld['open']>[1] = {}): F
 }
 
 const of = (socket: FakeSocket, type: string) => socket.frames.filter((frame) => frame['type'] === type);
-const seqs = (socket: FakeSocket, channel: string) =>
-  socket.frames.filter((frame) => frame['channel'] === channel && 'seq' in frame).map((frame) => frame['seq']);
 
 describe('setting up', () => {
   it('asks each slot once for all who open in one turn, and greets when all is answered', () => {
@@ -108,7 +106,7 @@ describe('a gateway that is cut off', () => {
     world.deliver(true);
     world.apply({ kind: 'broker', connected: true });
     world.settle();
-    expect(seqs(socket, GENERAL)).toEqual([3]);
+    expect(socket.seqs(GENERAL)).toEqual([3]);
   });
 });
 
@@ -219,10 +217,10 @@ describe('a gap', () => {
     expect(asks()).toContainEqual(
       expect.objectContaining({ command: expect.objectContaining({ entries: [[GENERAL, 2]] }) }),
     );
-    expect(seqs(socket, GENERAL)).toEqual([]);
+    expect(socket.seqs(GENERAL)).toEqual([]);
     world.pass(gatewayLimits.gapHoldMs + 100);
     expect(of(socket, 'resync')).toEqual([{ type: 'resync', channel: GENERAL, from: 2 }]);
-    expect(seqs(socket, GENERAL)).toEqual([4]);
+    expect(socket.seqs(GENERAL)).toEqual([4]);
   });
 
   it('holds no more than its limit', () => {
@@ -236,7 +234,7 @@ describe('a gap', () => {
     world.emit();
     world.deliver();
     expect(of(socket, 'resync')).toEqual([{ type: 'resync', channel: GENERAL, from: 1 }]);
-    expect(seqs(socket, GENERAL)).toEqual(Array.from({ length: 30 }, (_, n) => n + 3));
+    expect(socket.seqs(GENERAL)).toEqual(Array.from({ length: 30 }, (_, n) => n + 3));
     expect(world.state.heldBytes).toBe(0);
   });
 
@@ -279,7 +277,7 @@ describe('a gap', () => {
     expect(of(socket, 'resync')).toEqual([{ type: 'resync', channel: GENERAL, from: 5 }]);
     world.owner.say(GENERAL, BOB, 'again');
     world.settle();
-    expect(seqs(socket, GENERAL)).toEqual([3, 4, 5, 4]);
+    expect(socket.seqs(GENERAL)).toEqual([3, 4, 5, 4]);
   });
 });
 
