@@ -6,16 +6,21 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { apiRequest, HttpConnection } from '../../bench/http-client.ts';
+import { freePort } from '../../platform/free-port.ts';
 import { limits } from '../../platform/limits.ts';
 import { api, callApi } from '../support/api.ts';
+import type { CliRun } from '../support/belfry-cli.ts';
 import { startBelfryDev, type BelfryDev } from '../support/belfry-dev.ts';
+import { natsPortOf, spawnRoleBeside } from '../support/role-beside.ts';
 import type { Frame } from '../support/rtm-socket.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
 /** More at any time than one channel's mailbox holds. */
 const connections = 1.2 * limits.mailboxMessagesMax;
 const postsEach = 5;
 const textBytes = 1_000;
+/** What a burst adds to a process at most, garbage included, however often it is tried again. */
 const growthBytesMax = 300 * 1_024 * 1_024;
 
 let dev: BelfryDev;
@@ -35,9 +40,13 @@ function residentBytes(): Map<string, number> {
   return new Map(nodes.map(({ role, pid }) => [`${role} ${pid}`, residentOf(pid)]));
 }
 
-function residentOf(pid: number): number {
+const residentOf = (pid: number) => statusOf(pid, 'VmRSS');
+/** The most that was ever resident. */
+const peakOf = (pid: number) => statusOf(pid, 'VmHWM');
+
+function statusOf(pid: number, field: string): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1_024;
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1_024;
 }
 
 interface Tally {
@@ -138,6 +147,94 @@ describe('one client that asks far too often', () => {
     await until('its turn', isServed, waitMs + 5_000);
   }, 60_000);
 });
+
+/** A worker whose log is far away: a full record takes some 0.4 s, so its channels take few long posts a second. */
+describe('a burst at a channel whose log is slow', () => {
+  const longTextBytes = 30_000;
+  /** Twice what its mailbox holds. */
+  const burst = 2 * Math.ceil(limits.mailboxBytesMax / longTextBytes);
+  const slowness = { delayMs: 60, bytesPerSecond: 10_000_000, only: '.append"' };
+  let proxy: TcpProxy;
+  let far: CliRun;
+  let adminPort = 0;
+
+  beforeAll(async () => {
+    proxy = await TcpProxy.start(natsPortOf(dev));
+    adminPort = (await freePort()) ?? 0;
+    const flags = ['--id', 'worker-far', '--weight', '1000', '--admin-port', String(adminPort)];
+    far = spawnRoleBeside(dev, 'worker', proxy.port, flags);
+    await until('it to own nearly every slot', async () => (await slotsOfFar()) > 4_000, 30_000);
+  }, 40_000);
+  afterAll(async () => {
+    proxy?.heal();
+    far?.child.kill('SIGTERM');
+    await far?.ended;
+    await proxy?.stop();
+  });
+
+  async function slotsOfFar(): Promise<number> {
+    const { workers } = await api(base(), 'belfry.cluster.info', dev.file.admin);
+    const known = workers as readonly { readonly id: string; readonly slots: number }[];
+    return known.find(({ id }) => id === 'worker-far')?.slots ?? 0;
+  }
+
+  async function overflows(): Promise<number> {
+    const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+    return Number(/^belfry_mailbox_overflows_total\S* (\d+)/m.exec(text)?.[1]);
+  }
+
+  const textOf = (n: number) => `${n} ${'y'.repeat(longTextBytes)}`;
+  const send = (channel: string, n: number) =>
+    callApi(base(), 'chat.postMessage', token(), { channel, text: textOf(n), client_msg_id: `burst-${channel}-${n}` });
+
+  /** The few slots that the others kept are no use here: a post takes a while at the far worker. */
+  const slowChannel = () =>
+    until('a channel of the far worker', async () => {
+      const { channel } = await api(base(), 'conversations.create', token(), { name: `s-${randomUUID().slice(0, 8)}` });
+      const { id } = channel as { id: string };
+      const sentMs = performance.now();
+      await api(base(), 'chat.postMessage', token(), { channel: id, text: 'first' });
+      return performance.now() - sentMs >= slowness.delayMs && id;
+    });
+
+  test('is refused beyond the mailbox, with the time to wait; whatever is sent again is there once', async () => {
+    proxy.slow(slowness);
+    const channel = await slowChannel();
+    const pids = [
+      ...dev.file.processes.filter(({ role }) => role !== 'nats'),
+      { role: 'far', pid: far.child.pid ?? 0 },
+    ];
+    const before = pids.map(({ pid }) => residentOf(pid));
+    const refusedBefore = await overflows();
+    const answers = await Promise.all(Array.from({ length: burst }, (_, n) => send(channel, n)));
+    const growth = pids.map(({ pid }, at) => peakOf(pid) - (before[at] ?? 0));
+
+    expect(await overflows()).toBeGreaterThan(refusedBefore);
+    const refused = answers.flatMap((answer, n) => (answer.body.ok ? [] : [{ answer, n }]));
+    const acked = answers.flatMap(({ body }, n) => (body.ok ? [{ n, seq: seqOf(body) }] : []));
+    // Even the mailbox that was full from the beginning has been worked off meanwhile, as far as the log allows.
+    expect(acked.length).toBeGreaterThan(20);
+    expect(refused.length).toBeGreaterThan(burst / 4);
+    for (const { answer } of refused) {
+      expect([answer.status, answer.body.error]).toEqual([503, 'service_unavailable']);
+      expect(answer.headers.get('retry-after')).toBe('1');
+    }
+    for (const [at, bytes] of growth.entries()) expect(bytes, pids[at]?.role).toBeLessThan(growthBytesMax);
+
+    proxy.heal();
+    const again = await Promise.all(refused.map(({ n }) => send(channel, n)));
+    for (const [at, { n }] of refused.entries()) acked.push({ n, seq: seqOf(again[at]?.body ?? {}) });
+    const log = await wholeHistory(channel);
+    expect(log.length).toBe(1 + burst);
+    for (const { n, seq } of acked) expect(log[seq - 2]?.['text'], `post ${n}, seq ${seq}`).toBe(textOf(n));
+    const grown = growth.map((bytes, at) => `${pids[at]?.role} +${mib(bytes)}`);
+    console.info(`${burst - refused.length} of ${burst} acknowledged at once; MiB at most: ${grown.join(', ')}`);
+  }, 60_000);
+});
+
+function seqOf(body: Record<string, unknown>): number {
+  return Number((body['message'] as { seq?: number } | undefined)?.seq);
+}
 
 function mib(bytes: number): number {
   return Math.round(bytes / 1_024 / 1_024);

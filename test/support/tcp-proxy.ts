@@ -3,7 +3,8 @@
  *
  * P1  A direction that is cut is silent, not closed: bytes that arrive are kept back, as by a router that lost its way,
  *     and go on in order when the cut is healed, if the other end is still there. The end of a connection is kept back too.
- * P2  Slow means a delay for each chunk and a bound on bytes per second, in both directions, in order.
+ * P2  Slow means a delay for each chunk and a bound on bytes per second, in both directions, in order; of all connections,
+ *     or of those whose client named itself so in what it sent first.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -14,11 +15,15 @@ export type Direction = 'up' | 'down';
 export interface Slowness {
   readonly delayMs: number;
   readonly bytesPerSecond: number;
+  /** Part of what a client sends first, such as its name. Absent: every connection is slow. */
+  readonly only?: string;
 }
 
 interface Conversation {
   readonly client: Socket;
   readonly server: Socket;
+  /** What the client sent first. */
+  opening: string;
 }
 
 export class TcpProxy {
@@ -75,10 +80,10 @@ export class TcpProxy {
   #accept(client: Socket, target: number): void {
     const server = connect({ host: '127.0.0.1', port: target, noDelay: true });
     client.setNoDelay(true);
-    const conversation = { client, server };
+    const conversation = { client, server, opening: '' };
     this.#conversations.add(conversation);
-    void this.#pump(client, server, 'up');
-    void this.#pump(server, client, 'down');
+    void this.#pump(conversation, 'up');
+    void this.#pump(conversation, 'down');
     for (const socket of [client, server]) socket.on('error', () => undefined);
     client.once('close', () => void this.#end(conversation, server, 'up'));
     server.once('close', () => void this.#end(conversation, client, 'down'));
@@ -91,18 +96,26 @@ export class TcpProxy {
     this.#conversations.delete(conversation);
   }
 
-  async #pump(from: Socket, to: Socket, direction: Direction): Promise<void> {
+  async #pump(conversation: Conversation, direction: Direction): Promise<void> {
+    const { client, server } = conversation;
+    const [from, to] = direction === 'up' ? [client, server] : [server, client];
     try {
       for await (const chunk of from as AsyncIterable<Buffer>) {
-        const slowness = this.#slowness;
+        if (direction === 'up') conversation.opening ||= chunk.toString('latin1');
+        const slowness = this.#slownessOf(conversation);
         if (slowness !== undefined) await wait(slowness.delayMs + (chunk.length / slowness.bytesPerSecond) * 1_000);
         while (this.#cut.has(direction) && !to.destroyed) await this.#healed(to);
         if (to.destroyed) return;
-        if (!to.write(chunk)) await Promise.race([once(to, 'drain'), once(to, 'close')]);
+        if (!to.write(chunk)) await writable(to);
       }
     } catch {
       // The socket failed; its close says so to the other side.
     }
+  }
+
+  #slownessOf({ opening }: Conversation): Slowness | undefined {
+    const only = this.#slowness?.only;
+    return only === undefined || opening.includes(only) ? this.#slowness : undefined;
   }
 
   /** Resolves when something has changed: the cut is healed, or nobody is there any more to hear of it. */
@@ -117,4 +130,13 @@ export class TcpProxy {
       to.once('close', wake);
     });
   }
+}
+
+/** Resolves when more can be written, or never can. */
+async function writable(socket: Socket): Promise<void> {
+  const either = new AbortController();
+  const { signal } = either;
+  const ways = [once(socket, 'drain', { signal }), once(socket, 'close', { signal })];
+  for (const way of ways) way.catch(() => undefined);
+  await Promise.race(ways).finally(() => either.abort());
 }
