@@ -1,4 +1,5 @@
 /** Histories of the actors, the log and the gateways under scripted ownership: one per seed. */
+import { subjects } from '../../broker/subjects.ts';
 import { ScriptedCluster } from './scripted-cluster.ts';
 import { SimLoad } from './sim-load.ts';
 import { SIM_SLOTS } from './sim-names.ts';
@@ -7,6 +8,8 @@ import { SimWorld, type SimOptions } from './sim-world.ts';
 
 const ACTS = 30;
 const TROUBLE_MS = 900;
+/** From the first batch that is lost without a fault at either end to the silence after the trouble. */
+const LOST_AT_THE_END_MS = 300;
 
 export async function runActorHistory(options: SimOptions): Promise<SimWorld> {
   const world = new SimWorld(options);
@@ -23,6 +26,9 @@ export async function runActorHistory(options: SimOptions): Promise<SimWorld> {
   for (let i = 0; i < ACTS; i += 1) clock.setTimeout(() => load.act(), rng.float() * TROUBLE_MS);
   const faults = rng.int(6);
   for (let i = 0; i < faults; i += 1) clock.setTimeout(() => trouble(world, cluster), rng.float() * TROUBLE_MS);
+  if (rng.int(2) === 0) {
+    clock.setTimeout(() => loseBatches(world, cluster), TROUBLE_MS - rng.float() * LOST_AT_THE_END_MS);
+  }
   await world.run(TROUBLE_MS);
   world.network.heal();
   world.history.note('script', 'heals', undefined);
@@ -41,6 +47,17 @@ function noiseOf({ rng }: SimWorld): Noise {
     default:
       return { loss: 0.01, delay: 0.05, delayMsMax: 500, duplicate: 0.01 };
   }
+}
+
+/** What one worker says to one gateway vanishes from now to the end of the trouble; who listens there waits in silence. */
+function loseBatches({ rng, network, history }: SimWorld, { alive, gateways }: ScriptedCluster): void {
+  const worker = alive[rng.int(Math.max(1, alive.length))];
+  const gateway = gateways[rng.int(gateways.length)];
+  if (worker === undefined || gateway === undefined) return;
+  const batches = subjects.batch(gateway.ref);
+  const { incarnation, name } = worker.sim;
+  history.note('script', 'loses batches', undefined, `${name} to ${gateway.name}`);
+  network.lose((hop) => hop.incarnation === incarnation && hop.subject === batches);
 }
 
 /** One fault, as far as enough of the cluster is left for it. */
