@@ -8,15 +8,23 @@ import { UsageError } from '../../platform/config.ts';
 import { findServerBinary } from '../../platform/server-binary.ts';
 import type { FanoutPoster } from '../fanout-poster.ts';
 import { LoadGroup } from '../load-group.ts';
-import type { PeerWork } from '../peer.ts';
-import type { RunContext } from '../scenario.ts';
+import type { Peer, PeerWork } from '../peer.ts';
+import { prepared, type RunContext } from '../scenario.ts';
 import type { Wire } from '../subscriber.ts';
-import type { DeployedPeer, Deployment, Own, Published, PublishWork } from './deployed-side.ts';
+import {
+  DeployedSide,
+  type DeployedPeer,
+  type Deployment,
+  type Own,
+  type Published,
+  type PublishWork,
+} from './deployed-side.ts';
 import { startServer } from './hosted-server.ts';
 import type { RedisPeer } from './redis-peer.ts';
 
 export type RedisPeerSpec = {
   readonly name: string;
+  readonly summary: string;
   /** The load file of its two processes: a RedisPeer. */
   readonly server: string;
   readonly packages: readonly string[];
@@ -30,14 +38,21 @@ const posterConnections = 64;
 /** Publish and subscribe only: nothing is saved. All else as redis-server comes. */
 const unsaved = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
 
-/** @throws UsageError, in one line, where something that the peer needs is missing */
-export function checkRedisPeer({ name, packages }: RedisPeerSpec): void {
-  redisServerFor(name);
-  for (const wanted of packages) requirePackage(name, wanted);
+export function redisPeer(spec: RedisPeerSpec): Peer {
+  const { name, summary, notes } = spec;
+  const deployed: DeployedPeer = { name, notes, deploy: (context, work, own) => deploy(spec, context, work, own) };
+  return {
+    name,
+    summary,
+    check: () => checkRedisPeer(spec),
+    open: (context, work) => prepared(new DeployedSide(context, deployed, work)),
+  };
 }
 
-export function deployOnRedis(spec: RedisPeerSpec): DeployedPeer {
-  return { name: spec.name, notes: spec.notes, deploy: (context, work, own) => deploy(spec, context, work, own) };
+/** @throws UsageError, in one line, where something that the peer needs is missing */
+function checkRedisPeer({ name, packages }: RedisPeerSpec): void {
+  redisServerFor(name);
+  for (const wanted of packages) requirePackage(name, wanted);
 }
 
 async function deploy(spec: RedisPeerSpec, context: RunContext, work: PeerWork, own: Own): Promise<Deployment> {

@@ -6,14 +6,12 @@
  * Tuned as its documentation says: WebSocket only (no long polling to begin with), no compression, no client files
  * served. Its engine is `ws`, as it comes; it frames each event once for all sockets.
  */
-import type { Peer } from '../peer.ts';
-import { prepared } from '../scenario.ts';
-import { DeployedSide } from './deployed-side.ts';
-import { checkRedisPeer, deployOnRedis, type RedisPeerSpec } from './redis-deployment.ts';
+import { redisPeer } from './redis-deployment.ts';
 import { socketIoPath } from './socket-io-frames.ts';
 
-const spec: RedisPeerSpec = {
+export const socketIoRedisPeer = redisPeer({
   name: 'socket.io-redis',
+  summary: 'Socket.IO with its Redis adapter',
   server: './peers/socket-io-server',
   packages: ['socket.io', '@socket.io/redis-adapter', 'redis'],
   wire: 'socket.io',
@@ -21,11 +19,4 @@ const spec: RedisPeerSpec = {
   notes: [
     'is http -> redis -> sockets, all three counted; WebSocket only, no compression; every message is written at once; it stores nothing',
   ],
-};
-
-export const socketIoRedisPeer: Peer = {
-  name: spec.name,
-  summary: 'Socket.IO with its Redis adapter',
-  check: () => checkRedisPeer(spec),
-  open: (context, work) => prepared(new DeployedSide(context, deployOnRedis(spec), work)),
-};
+});

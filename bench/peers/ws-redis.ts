@@ -5,13 +5,11 @@
  *
  * Tuned: no compression; what redis delivers is handed to the sockets as bytes, never decoded.
  */
-import type { Peer } from '../peer.ts';
-import { prepared } from '../scenario.ts';
-import { DeployedSide } from './deployed-side.ts';
-import { checkRedisPeer, deployOnRedis, type RedisPeerSpec } from './redis-deployment.ts';
+import { redisPeer } from './redis-deployment.ts';
 
-const spec: RedisPeerSpec = {
+export const wsRedisPeer = redisPeer({
   name: 'ws-redis',
+  summary: 'ws and redis, as people write it themselves',
   server: './peers/ws-server',
   packages: ['ws', 'redis'],
   wire: 'plain',
@@ -19,11 +17,4 @@ const spec: RedisPeerSpec = {
   notes: [
     'is http -> redis -> sockets, all three counted; no compression; every message is written at once; it stores nothing',
   ],
-};
-
-export const wsRedisPeer: Peer = {
-  name: spec.name,
-  summary: 'ws and redis, as people write it themselves',
-  check: () => checkRedisPeer(spec),
-  open: (context, work) => prepared(new DeployedSide(context, deployOnRedis(spec), work)),
-};
+});
