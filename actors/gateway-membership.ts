@@ -4,8 +4,8 @@
  * Invariants:
  * M1  A user is open once its own stream and its team's are admitted, its channels were listed at or after the place
  *     where its own stream was admitted, and each of them was admitted or refused. What changes later arrives as events.
- * M2  Joins and leaves act at their place in the stream; where events were skipped, the owner is asked. An admission that was decided before a leave which this gateway
- *     has already seen admits nobody.
+ * M2  Joins and leaves act at their place in the stream; where events were skipped, the owner is asked. An admission that
+ *     was decided before a leave which this gateway has already seen admits nobody.
  * M3  The owner's word admits; a list of channels, however fresh, only says whom to ask (G10).
  */
 import type { CommandOutcome } from '../cluster/command-sender.ts';
