@@ -1,6 +1,6 @@
 /**
  * Posts in a closed loop: each connection has one post in flight and sends the next when it is answered, to a channel
- * drawn at random. Only for channels that nobody else posts to: that is how it can check them (channel-ledger.ts).
+ * drawn at random or to each channel once. Only for channels that nobody else posts to: that is how it can check them (channel-ledger.ts).
  */
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
@@ -54,13 +54,16 @@ export class ClosedLoopPoster {
     return this.#posts;
   }
 
-  async run(seconds: number): Promise<PostsReport> {
+  /** `once`: ends early when each channel had its post. */
+  async run(seconds: number, once: boolean): Promise<PostsReport> {
+    let channel = 0;
+    const draw = once ? () => channel++ : () => this.#rng.int(this.#ledgers.length);
     this.#latency = new LatencyHistogram();
     this.#failures = [];
     this.#posts = 0;
     const endUs = this.#machine.nowUs() + seconds * 1e6;
     const overdue = this.#clock.setTimeout(() => this.#giveUp(), seconds * 1_000 + limits.benchSettleMs);
-    await Promise.all(this.#connections.map((connection) => this.#loop(connection, endUs)));
+    await Promise.all(this.#connections.map((connection) => this.#loop(connection, endUs, draw)));
     overdue.cancel();
     const holes = this.#ledgers.flatMap((ledger) => ledger.check());
     return {
@@ -79,12 +82,12 @@ export class ClosedLoopPoster {
   }
 
   /** One connection: post after post until the time is over. Callbacks, for a promise a post is load too. */
-  #loop(connection: HttpConnection, endUs: number): Promise<void> {
+  #loop(connection: HttpConnection, endUs: number, draw: () => number): Promise<void> {
     return new Promise((resolve) => {
       const next = (): void => {
         const startUs = this.#machine.nowUs();
         if (startUs >= endUs) return resolve();
-        const at = this.#rng.int(this.#ledgers.length);
+        const at = draw();
         const ledger = this.#ledgers[at];
         if (ledger === undefined) return resolve();
         const id = ++this.#ids;

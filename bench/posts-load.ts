@@ -8,8 +8,11 @@ import { serveLoad } from './load-server.ts';
 
 export type PostsLoad = {
   readonly open: { readonly params: ClosedLoopOptions; readonly result: null };
-  /** Posts for so long; resolves when the last is answered. */
-  readonly post: { readonly params: { readonly seconds: number }; readonly result: PostsReport };
+  /** Posts for so long, or `once` to each channel; resolves when the last is answered. */
+  readonly post: {
+    readonly params: { readonly seconds: number; readonly once: boolean };
+    readonly result: PostsReport;
+  };
   readonly posted: { readonly params: null; readonly result: number };
   /** Every acknowledged post of the channel so far: [seq, id], by seq. */
   readonly ledger: {
@@ -25,9 +28,9 @@ serveLoad<PostsLoad>({
     poster = new ClosedLoopPoster(params, systemClock);
     return null;
   },
-  async post({ seconds }) {
+  async post({ seconds, once }) {
     if (poster === undefined) throw new Error('posts-load: not open');
-    return poster.run(seconds);
+    return poster.run(seconds, once);
   },
   posted: () => poster?.posts ?? 0,
   ledger: ({ channel }) => poster?.ledger(channel) ?? [],

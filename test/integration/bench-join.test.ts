@@ -49,7 +49,7 @@ describe('a machine that joined', () => {
     expect(await load.callAll('posted', null)).toEqual([0, 0, 0]);
     expect(load.pids().map((pid) => pid === 0)).toEqual([false, true, false]);
     expect(await load.endWatch()).toHaveLength(3);
-    await expect(load.callAll('post', { seconds: 1 })).rejects.toThrow('posts-load: not open');
+    await expect(load.callAll('post', { seconds: 1, once: false })).rejects.toThrow('posts-load: not open');
     // Its clock is that of this machine: the offset is what the measuring was off by.
     expect(Math.abs(machines.clockOffsetUs(0))).toBeLessThan(1e6);
     await load.stop();

@@ -32,6 +32,29 @@ describe('belfry bench posts', () => {
     expect(run.code).toBe(0);
   });
 
+  it('posts once to each channel of workers that know none, and its run ends with them', async () => {
+    const small = ['--cold', '--workers', '1', '--channels', '24', '--connections', '4', '--users', '2'];
+    const { code, stdout } = await runBelfry([
+      'bench',
+      'posts',
+      ...small,
+      '--seconds',
+      '60',
+      '--runs',
+      '1',
+      '--json',
+      '-',
+    ]);
+    const { failures, runs } = JSON.parse(stdout) as {
+      failures: string[];
+      runs: { measurements: { name: string; value: number }[]; stretches: { seconds: number }[] }[];
+    };
+    expect([code, failures]).toEqual([0, []]);
+    const [run] = runs;
+    const rate = run?.measurements.find(({ name }) => name === 'posts acknowledged')?.value ?? 0;
+    expect(Math.round(rate * (run?.stretches[0]?.seconds ?? 0))).toBe(24);
+  }, 60_000);
+
   it('keeps everything as JSON: figures, latencies, rates, processes by role, hops, the load itself; and no token', async () => {
     const text = await readFile(json, 'utf8');
     expect(text).not.toMatch(/xox|xadm/);
