@@ -45,6 +45,7 @@ export class HandoffSender {
   /** By new owner, then slot: what is to be announced. */
   readonly #owed = new Map<Incarnation, Map<number, number>>();
   #announcing: Timer | undefined;
+  #repeating: Timer | undefined;
 
   constructor(options: HandoffSenderOptions) {
     this.#options = options;
@@ -55,6 +56,7 @@ export class HandoffSender {
     this.#waiting.clear();
     this.#owed.clear();
     this.#announcing?.cancel();
+    this.#repeating?.cancel();
   }
 
   /** Begins to give these slots to `to`. */
@@ -82,7 +84,7 @@ export class HandoffSender {
     const owed = this.#owed.get(to);
     if (owed === undefined) this.#owed.set(to, new Map([[slot, epoch]]));
     else owed.set(slot, epoch);
-    this.#announceSoon(0);
+    this.#announceSoon();
   }
 
   withdraw(slot: number): void {
@@ -110,11 +112,23 @@ export class HandoffSender {
     this.announce(batch.to, claim);
   }
 
-  #announceSoon(delayMs: number): void {
+  /** At once, for all that is owed by then: what waits for a repeat keeps nobody else waiting. */
+  #announceSoon(): void {
     this.#announcing ??= this.#options.clock.setTimeout(() => {
       this.#announcing = undefined;
-      for (const [to, owed] of this.#owed) void this.#announceTo(to, owed);
-    }, delayMs);
+      this.#announceAll();
+    }, 0);
+  }
+
+  #repeatLater(): void {
+    this.#repeating ??= this.#options.clock.setTimeout(() => {
+      this.#repeating = undefined;
+      this.#announceAll();
+    }, limits.confirmRetryMs);
+  }
+
+  #announceAll(): void {
+    for (const [to, owed] of this.#owed) void this.#announceTo(to, owed);
   }
 
   async #announceTo(to: Incarnation, owed: Map<number, number>): Promise<void> {
@@ -129,6 +143,6 @@ export class HandoffSender {
       for (const [slot, epoch] of answer.claims) if (owed.get(slot) === epoch) owed.delete(slot);
     }
     if (owed.size === 0) this.#owed.delete(to);
-    else this.#announceSoon(limits.confirmRetryMs);
+    else this.#repeatLater();
   }
 }
