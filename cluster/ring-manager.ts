@@ -27,6 +27,7 @@ import type { Leadership } from './leadership.ts';
 import type { Membership } from './membership.ts';
 import { nodeKey, type OwnNode } from './own-node.ts';
 import { HandoffPace } from './handoff-pace.ts';
+import { MoveCourse } from './move-course.ts';
 import { planRing } from './ring-plan.ts';
 import { unownedRows, type SlotTable } from './slot-table.ts';
 import { TABLE_KEY, type TableFollower } from './table-follower.ts';
@@ -56,6 +57,7 @@ export class RingManager {
   readonly #options: RingManagerOptions;
   readonly #ledger = new HandoffLedger();
   readonly #pace = new HandoffPace();
+  readonly #course = new MoveCourse();
   readonly #evicted = new Map<Incarnation, Eviction>();
   readonly #evicting = new Set<Incarnation>();
   readonly #marking = new Set<Incarnation>();
@@ -145,6 +147,8 @@ export class RingManager {
       if (rows !== undefined) await this.#write(rows);
     }
     this.#chaseHandoffs();
+    const waitMs = this.#pace.waitMs(clock.monotonicMs());
+    if (waitMs > 0) this.#lookIn(waitMs);
   }
 
   /** Begins the eviction of whoever the table names and nobody lists any more; gives their number. */
@@ -198,6 +202,7 @@ export class RingManager {
       isLetGo: (slot, epoch) => this.#ledger.isLetGo(slot, epoch),
       handoffMax: this.#pace.slotsMax(this.#options.clock.monotonicMs()),
       seenEpochs: this.#seenEpochs,
+      movesOf: (owners, candidates) => this.#course.movesOf(owners, candidates),
     });
   }
 
@@ -222,8 +227,10 @@ export class RingManager {
 
   async #write(rows: readonly SlotRow[]): Promise<void> {
     const { bucket, follower, node, logger } = this.#options;
-    const { view } = follower.table;
+    const { table } = follower;
+    const { view } = table;
     const value = encodeTable({ rows });
+    follower.expectOwn(value, rows);
     const write: KvWrite = await (view === 0 ? bucket.create(TABLE_KEY, value) : bucket.update(TABLE_KEY, value, view));
     if (write.kind !== 'written') {
       logger.debug('table_write_lost', { view, outcome: write.kind });
@@ -231,7 +238,9 @@ export class RingManager {
       return;
     }
     follower.acceptOwn(write.revision, rows);
-    this.#pace.written(follower.table.totals().handoff, this.#options.clock.monotonicMs());
+    // Our own watch may have shown it to us before the answer came: `table` is the one that it was made from.
+    const begun = rows.filter(({ state, epoch }, slot) => state === 'handoff' && epoch > table.row(slot).epoch);
+    this.#pace.written(begun.length, this.#options.clock.monotonicMs());
     logger.info('table_written', { view: write.revision, ...follower.table.totals() });
     // Whoever's watch is deaf reads the table on this.
     node.beat();
@@ -301,11 +310,19 @@ export class RingManager {
   /** The slots are served already; their new owners' words are gathered for one write. */
   #opened(claims: readonly SlotClaim[]): undefined {
     this.#ledger.noteOpened(claims);
-    this.#news += 1;
+    this.#lookIn(limits.handoffOverlapMs);
+  }
+
+  /** Plans again then, but not before the next step may begin: one table for both. */
+  #lookIn(delayMs: number): void {
     this.#soon ??= this.#options.clock.setTimeout(() => {
       this.#soon = undefined;
+      // A timer that was set late in a long turn of the loop fires early.
+      const waitMs = this.#pace.waitMs(this.#options.clock.monotonicMs());
+      if (waitMs > 0) return this.#lookIn(waitMs);
+      this.#news += 1;
       this.poke();
-    }, limits.handoffOverlapMs);
+    }, delayMs);
   }
 
   #raise(claims: readonly SlotClaim[]): undefined {

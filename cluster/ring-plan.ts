@@ -13,7 +13,7 @@
 import type { SlotRow } from '../protocol/cluster.ts';
 import type { Incarnation } from '../protocol/ids.ts';
 import type { Eviction } from './eviction.ts';
-import { assign, type Candidate, type Move } from './hash-table.ts';
+import type { Candidate, Move } from './hash-table.ts';
 import { sameRow } from './slot-table.ts';
 
 export interface RingSituation {
@@ -30,6 +30,8 @@ export interface RingSituation {
   readonly handoffMax: number;
   /** Epochs seen in slots' logs above their rows'. */
   readonly seenEpochs: ReadonlyMap<number, number>;
+  /** `assign`, or what remembers its answer. */
+  readonly movesOf: (owners: readonly (Incarnation | undefined)[], workers: readonly Candidate[]) => readonly Move[];
 }
 
 /** The next table; undefined when nothing changes. */
@@ -84,9 +86,9 @@ function orphan(row: SlotRow, fence: boolean): SlotRow {
 function place(
   rows: readonly SlotRow[],
   living: ReadonlySet<Incarnation>,
-  { workers, handoffMax }: RingSituation,
+  { workers, handoffMax, movesOf }: RingSituation,
 ): readonly SlotRow[] {
-  const moves = assign(
+  const moves = movesOf(
     rows.map(({ owner }) => owner),
     workers,
   );

@@ -53,8 +53,10 @@ export const clusterLimits = {
   handoffSlotsMax: 128,
   /** The same for the first of a change; doubled with each further step: code that never ran before stalls the loop. */
   handoffSlotsFirst: 16,
+  /** Least time from one table that begins hand-offs to the next. */
+  handoffStepMs: 100,
   /** Time without a hand-off after which the next one counts as the first of a change. */
-  handoffCalmMs: 2_000,
+  handoffCalmMs: 500,
   /** From the new owner's word to the old owner's drain: subscriptions spread through the broker's nodes. */
   handoffOverlapMs: 20,
   /** Wait of the old owner for the new one's word. Beyond: it drains without, and commands meet a short 503. */

@@ -10,6 +10,8 @@ it('lets a change begin with few slots, go on with more, and the next one begin 
     return slots;
   });
   expect(steps).toEqual([16, 32, 64, 128, 128]);
+  expect(pace.slotsMax(499)).toBe(0);
+  expect(pace.waitMs(499)).toBe(1);
   pace.written(0, 1_000);
   expect(pace.slotsMax(400 + limits.handoffCalmMs)).toBe(limits.handoffSlotsMax);
   expect(pace.slotsMax(401 + limits.handoffCalmMs)).toBe(limits.handoffSlotsFirst);

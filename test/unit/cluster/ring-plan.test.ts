@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Eviction } from '../../../cluster/eviction.ts';
-import type { Candidate } from '../../../cluster/hash-table.ts';
+import { assign, type Candidate } from '../../../cluster/hash-table.ts';
+import { MoveCourse } from '../../../cluster/move-course.ts';
 import { planRing, type RingSituation } from '../../../cluster/ring-plan.ts';
 import { SlotTable, unownedRows } from '../../../cluster/slot-table.ts';
 import { limits } from '../../../platform/limits.ts';
@@ -27,6 +28,7 @@ const situation = (rows: readonly SlotRow[], rest: Partial<RingSituation>): Ring
   isLetGo: () => false,
   handoffMax: limits.handoffSlotsMax,
   seenEpochs: new Map(),
+  movesOf: assign,
   ...rest,
 });
 const row = (owner: string | undefined, rest: Partial<SlotRow> = {}): SlotRow => ({
@@ -103,6 +105,7 @@ describe('the next table', () => {
         const unsure = new Set<Incarnation>();
         let opened = new Set<string>();
         const letGo = new Set<string>();
+        const course = new MoveCourse();
         const advance = (): boolean => {
           const key = (slot: number, epoch: number) => `${slot}/${epoch}`;
           const plan = planRing({
@@ -113,6 +116,7 @@ describe('the next table', () => {
             isLetGo: (slot, epoch) => letGo.has(key(slot, epoch)),
             handoffMax: 8,
             seenEpochs: new Map(),
+            movesOf: (owners, candidates) => course.movesOf(owners, candidates),
           });
           plan?.forEach((next, slot) => checkChange(rows[slot]!, next, evicted));
           const named = new SlotTable(1, { rows }).members();

@@ -42,6 +42,18 @@ describe('a follower of the table', () => {
     expect(views).toEqual([7, 9]);
   });
 
+  it('takes the table of its own process as it was written, whoever shows it first', () => {
+    const { state, follower, views } = setUp();
+    const rows = unownedRows(4);
+    follower.expectOwn(value, rows);
+    state.hint({ kind: 'put', entry: { ...entry(3), value: value.slice() } });
+    expect(follower.table.rows).toBe(rows);
+    follower.acceptOwn(3, rows);
+    state.hint({ kind: 'put', entry: { ...entry(4), value: encodeTable({ rows: unownedRows(5) }) } });
+    expect(follower.table.rows).toHaveLength(5);
+    expect(views).toEqual([3, 4]);
+  });
+
   it('reads when a heartbeat names a higher view, and when nothing was heard for 500 ms', async () => {
     const { clock, state, follower, views } = setUp();
     await clock.advanceAndSettle(1);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { SLOTS } from '../../../broker/subjects.ts';
 import { limits } from '../../../platform/limits.ts';
 
 describe('limits', () => {
@@ -31,6 +32,10 @@ describe('limits', () => {
     expect(limits.heartbeatMs * 3).toBeLessThan(limits.suspectAfterMs);
     expect(limits.ringManagerRenewMs * 2).toBeLessThan(limits.ringManagerLeaseMs);
     expect(limits.suspectAfterMs + limits.suspectPingMs).toBeLessThan(1_000);
+    // A worker that alone has all slots gives them away in the time that it has for its drain.
+    expect((SLOTS / limits.handoffSlotsMax) * limits.handoffStepMs * 2).toBeLessThan(limits.drainMs);
+    expect(limits.handoffPreparedMs + limits.handoffOverlapMs).toBeLessThan(limits.handoffMs);
+    expect(limits.handoffStepMs * 2).toBeLessThan(limits.handoffCalmMs);
     expect(limits.ticketLifeMs).toBeGreaterThan(limits.resumeWaitMs);
   });
 
