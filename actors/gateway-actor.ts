@@ -3,7 +3,7 @@
  * the effects in the order in which gateway-shell.ts carries them out. Nothing here waits or does I/O.
  *
  * The parts: gateway-session (frames and phases), gateway-membership (who may see what), gateway-stream (order and
- * gaps), gateway-resume (catching up), gateway-posts (RTM messages and their acks), gateway-presence, gateway-slots
+ * gaps), gateway-numbers (lost batches), gateway-resume (catching up), gateway-posts (RTM messages and their acks), gateway-presence, gateway-slots
  * (what is said to slots' owners), gateway-drain.
  */
 import { CLOSE } from '../protocol/close-codes.ts';
@@ -18,7 +18,7 @@ import { pageRead } from './gateway-resume.ts';
 import { endSession, openSession, receiveFrame, sessionClosed, tickSessions } from './gateway-session.ts';
 import { flushSlots, renewSlot, slotAnswered, sweepSlots } from './gateway-slots.ts';
 import type { GatewayState, Turn } from './gateway-state.ts';
-import { receiveBatch, tickGaps } from './gateway-stream.ts';
+import { receiveBatch, receiveRegionBatch, tickGaps } from './gateway-stream.ts';
 
 /** What the actor may look up while it decides. */
 export interface GatewayView {
@@ -42,6 +42,8 @@ function apply(turn: Turn, message: GatewayMessage, view: GatewayView): void {
   switch (message.kind) {
     case 'batch':
       return receiveBatch(turn, message.batch, view.slotsOf);
+    case 'region-batch':
+      return receiveRegionBatch(turn, message, view.slotsOf);
     case 'frame':
       return receiveFrame(turn, message.session, message.bytes);
     case 'opened':

@@ -7,6 +7,7 @@ import type { CloseCode } from '../protocol/close-codes.ts';
 import type { SlotCommand, SlotResult, StreamCommand, StreamResult } from '../protocol/commands.ts';
 import type { SequencedEvent } from '../protocol/events.ts';
 import type { ChannelId, StreamId, TeamId, UserId } from '../protocol/ids.ts';
+import type { RegionBatch } from '../protocol/region-batches.ts';
 import type { TicketClaims } from '../protocol/tickets.ts';
 
 /** Who a session is, from its ticket. */
@@ -22,6 +23,7 @@ export type GatewayMessage =
   | { readonly kind: 'closed'; readonly session: number }
   /** Reply entries are the sender's, not the actor's. Frames are only valid during the call. */
   | { readonly kind: 'batch'; readonly batch: Batch }
+  | RegionMessage
   | SlotAnswer
   | {
       readonly kind: 'memberships';
@@ -48,6 +50,11 @@ export type GatewayMessage =
   /** The end of a turn in which something asked for it: commands gathered per slot leave. */
   | { readonly kind: 'flush' }
   | { readonly kind: 'tick' };
+
+/** A region batch. No entries: it is about streams that nobody here wants. Frames are only valid during the call. */
+export interface RegionMessage extends Pick<RegionBatch, 'worker' | 'number' | 'entries'> {
+  readonly kind: 'region-batch';
+}
 
 /** An event of a page, with its frame, which all sessions that read the page share. */
 export interface PageEvent {

@@ -11,11 +11,12 @@ import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
 import { TurnSlices } from '../platform/turn-slices.ts';
-import { decodeBatch, type Batch } from '../protocol/batches.ts';
+import { decodeBatch } from '../protocol/batches.ts';
 import type { CloseCode } from '../protocol/close-codes.ts';
 import type { GatewayRef, Reply, SlotCommand, SlotResult, StreamResult } from '../protocol/commands.ts';
 import { DecodeError } from '../protocol/errors.ts';
 import type { Incarnation } from '../protocol/ids.ts';
+import { decodeRegionEntries, decodeRegionHead } from '../protocol/region-batches.ts';
 import { FrameSlices } from './frame-slices.ts';
 import { decide, type GatewayView } from './gateway-actor.ts';
 import { gatewayLimits, type GatewayLimits } from './gateway-limits.ts';
@@ -54,6 +55,10 @@ export interface GatewayShellOptions {
   readonly limits?: Partial<GatewayLimits>;
 }
 
+/** Kinds of batches. */
+const OWN = 0;
+const REGION = 1;
+
 export class GatewayShell {
   readonly #options: GatewayShellOptions;
   readonly #state: GatewayState;
@@ -87,7 +92,7 @@ export class GatewayShell {
     this.#batches = new FrameSlices({
       clock,
       limits: { frameSliceMs: limits.batchSliceMs, frameBacklogBytesMax: limits.batchBacklogBytesMax },
-      handle: (_, bytes) => this.#batch(bytes),
+      handle: (kind, bytes) => (kind === REGION ? this.#regionBatch(bytes) : this.#batch(bytes)),
     });
     this.#ticks = options.clock.setInterval(() => this.post({ kind: 'tick' }), limits.gatewayTickMs);
   }
@@ -130,7 +135,12 @@ export class GatewayShell {
 
   /** One batch as it came; valid during the call. */
   receive(bytes: Uint8Array): void {
-    this.#batches.take(0, bytes);
+    this.#batches.take(OWN, bytes);
+  }
+
+  /** The same of a region batch. What comes by both is to be given in the order in which it came. */
+  receiveRegion(bytes: Uint8Array): void {
+    this.#batches.take(REGION, bytes);
   }
 
   /** Says goodbye to every session and resolves when all are closed. */
@@ -158,11 +168,20 @@ export class GatewayShell {
 
   #batch(bytes: Uint8Array): void {
     // Frames are views into the bytes; a batch that has to wait its turn needs bytes of its own.
-    const batch = this.#decode(this.#running ? Buffer.from(bytes) : bytes);
+    const batch = this.#decode(() => decodeBatch(this.#running ? Buffer.from(bytes) : bytes));
     if (batch === undefined) return;
     for (const entry of batch.entries)
       if (entry.kind === 'reply') this.#options.sender.resolve(entry.reply, batch.worker);
     this.post({ kind: 'batch', batch });
+  }
+
+  #regionBatch(bytes: Uint8Array): void {
+    const message = this.#decode(() => {
+      const head = decodeRegionHead(this.#running ? Buffer.from(bytes) : bytes);
+      const isWanted = head.streams.some((stream) => this.#state.streams.has(stream));
+      return { ...head, kind: 'region-batch', entries: isWanted ? decodeRegionEntries(head) : [] } as const;
+    });
+    if (message !== undefined) this.post(message);
   }
 
   #handle(message: GatewayMessage): void {
@@ -245,9 +264,9 @@ export class GatewayShell {
     });
   }
 
-  #decode(bytes: Uint8Array): Batch | undefined {
+  #decode<T>(attempt: () => T): T | undefined {
     try {
-      return decodeBatch(bytes);
+      return attempt();
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       this.#malformed += 1;

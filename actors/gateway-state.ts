@@ -177,6 +177,14 @@ export interface Slot {
   announceDueMs: number;
 }
 
+/** What was seen of the numbers of one worker's life (gateway-numbers.ts), and when last. */
+export interface WorkerNumbers {
+  number: number;
+  /** Region batches: those after `from`, up to `to`. */
+  region: { from: number; to: number } | undefined;
+  seenMs: number;
+}
+
 export interface GatewayState {
   readonly ref: GatewayRef;
   readonly limits: GatewayLimits;
@@ -185,8 +193,7 @@ export interface GatewayState {
   readonly streams: Map<StreamId, Stream>;
   readonly slots: Map<number, Slot>;
   readonly watches: Map<UserId, Watch>;
-  /** The last batch number of each worker's life, and when it was seen. */
-  readonly workers: Map<Incarnation, { number: number; seenMs: number }>;
+  readonly workers: Map<Incarnation, WorkerNumbers>;
   readonly unready: Set<Session>;
   readonly gapped: Set<Stream>;
   readonly lingering: Set<User>;
@@ -213,6 +220,8 @@ export interface GatewayCounts {
   transients: number;
   duplicates: number;
   strays: number;
+  /** Region batches without a stream that somebody here wants. */
+  regionStrays: number;
   holes: number;
   gaps: number;
   resyncs: number;
@@ -256,6 +265,7 @@ export function createGatewayState(ref: GatewayRef, limits: GatewayLimits): Gate
       transients: 0,
       duplicates: 0,
       strays: 0,
+      regionStrays: 0,
       holes: 0,
       gaps: 0,
       resyncs: 0,

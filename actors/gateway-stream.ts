@@ -11,12 +11,14 @@
 import type { Batch, BatchEntry } from '../protocol/batches.ts';
 import { resyncFrame } from '../protocol/frames.ts';
 import { jsonFrame } from '../protocol/client-frames.ts';
-import { parseOriginId, type Incarnation, type StreamId } from '../protocol/ids.ts';
+import { parseOriginId, type StreamId } from '../protocol/ids.ts';
 import { joined, left, revalidate } from './gateway-membership.ts';
+import type { RegionMessage } from './gateway-messages.ts';
+import { checkBatch, checkRegionBatch, type SlotsOf } from './gateway-numbers.ts';
 import { acknowledgeEvent, flushAcks } from './gateway-posts.ts';
 import { presenceChanged } from './gateway-presence.ts';
 import { feedWaiters, meetWaiters } from './gateway-resume.ts';
-import { markDirty, renewSlot, requestCheck } from './gateway-slots.ts';
+import { markDirty, requestCheck } from './gateway-slots.ts';
 import { slotFor, type HeldEvent, type Stream, type Turn } from './gateway-state.ts';
 
 type EventEntry = Extract<BatchEntry, { kind: 'event' }>;
@@ -24,9 +26,15 @@ type ResyncEntry = Extract<BatchEntry, { kind: 'resync' }>;
 type TransientEntry = Extract<BatchEntry, { kind: 'transient' }>;
 
 /** `slotsOf` gives the slots that a worker owns, for when some of its batches were lost. */
-export function receiveBatch(turn: Turn, batch: Batch, slotsOf: (worker: Incarnation) => readonly number[]): void {
+export function receiveBatch(turn: Turn, batch: Batch, slotsOf: SlotsOf): void {
   for (const entry of batch.entries) receiveEntry(turn, entry);
-  checkNumber(turn, batch, slotsOf);
+  checkBatch(turn, batch, slotsOf);
+}
+
+export function receiveRegionBatch(turn: Turn, { worker, number, entries }: RegionMessage, slotsOf: SlotsOf): void {
+  if (entries.length === 0) turn.state.counts.regionStrays += 1;
+  for (const entry of entries) receiveEntry(turn, entry);
+  checkRegionBatch(turn, worker, number, slotsOf);
 }
 
 function receiveEntry(turn: Turn, entry: BatchEntry): void {
@@ -43,25 +51,6 @@ function receiveEntry(turn: Turn, entry: BatchEntry): void {
       return;
     default:
       return entry satisfies never;
-  }
-}
-
-/** B1: numbers are dense; a beat repeats the last one. */
-function checkNumber(turn: Turn, batch: Batch, slotsOf: (worker: Incarnation) => readonly number[]): void {
-  const { state, nowMs } = turn;
-  const seen = state.workers.get(batch.worker);
-  const expected = (seen?.number ?? 0) + (batch.entries.length > 0 ? 1 : 0);
-  if (batch.number > expected) {
-    state.counts.holes += 1;
-    for (const number of slotsOf(batch.worker)) {
-      const slot = state.slots.get(number);
-      if (slot !== undefined) renewSlot(turn, slot);
-    }
-  }
-  if (seen === undefined) state.workers.set(batch.worker, { number: batch.number, seenMs: nowMs });
-  else {
-    seen.number = Math.max(seen.number, batch.number);
-    seen.seenMs = nowMs;
   }
 }
 
@@ -121,6 +110,7 @@ function hold(turn: Turn, stream: Stream, entry: EventEntry): void {
   stream.held ??= new Map();
   if (stream.held.has(entry.seq)) return;
   // A stream that has not begun drops what is too much: its admission will show the gap, which is then filled.
+  if (stream.last < 0 && state.heldBytes >= state.limits.gapHoldBytesMax) return;
   if (stream.held.size >= state.limits.gapHoldEventsMax) {
     if (stream.last < 0) return;
     giveUp(turn, stream);

@@ -1,10 +1,12 @@
 /**
- * Fan-out of one stream: each event becomes a frame once, and an entry in the outbox of every gateway that listens.
+ * Fan-out of one stream: each event becomes a frame once, and an entry in the outbox of every gateway that listens, or of
+ * their region (fan-out-ways.ts).
  */
 import type { BatchEntry, Effect } from '../protocol/batches.ts';
 import type { DurableEvent, EventBody } from '../protocol/events.ts';
 import { eventFrameBytes } from '../protocol/frames.ts';
 import type { SessionId, StreamId, TeamId, UserId } from '../protocol/ids.ts';
+import type { FanOutWay } from './fan-out-ways.ts';
 import type { GatewayOutbox } from './gateway-outbox.ts';
 import type { StreamEntry, WorkerContext } from './worker-context.ts';
 
@@ -29,7 +31,7 @@ export class Publisher {
     if (interest.outboxes.length > 0) {
       const entry = eventEntry(stream, seq, event, team);
       size = entry.frame.length;
-      for (const outbox of interest.outboxes) outbox.add(entry, entryBytes(entry));
+      for (const way of this.#ways()) way.add(entry, entryBytes(entry));
     }
     if (this.#entry.admitting !== undefined && event.body.kind === 'left') this.#revoke(event.body.user);
     hotTails.push(stream, seq, event, EVENT_BYTES + size);
@@ -41,22 +43,26 @@ export class Publisher {
   }
 
   transient(frame: Uint8Array, origin: SessionId | undefined): void {
-    const { stream, interest } = this.#entry;
+    const { stream } = this.#entry;
     const from = origin === undefined ? {} : { origin };
-    for (const outbox of interest.outboxes) {
-      outbox.add({ kind: 'transient', stream, frame, ...from }, frame.length + ENTRY_BYTES);
+    for (const way of this.#ways()) {
+      way.add({ kind: 'transient', stream, frame, ...from }, frame.length + ENTRY_BYTES);
     }
   }
 
   /** What lies between the last event that was fanned out and `tail` is not sent one by one. */
   resync(tail: number): void {
-    const { stream, interest, seq } = this.#entry;
-    for (const outbox of interest.outboxes) sayResync(outbox, stream, seq, tail);
+    const { stream, seq } = this.#entry;
+    for (const way of this.#ways()) sayResync(way, stream, seq, tail);
+  }
+
+  #ways(): readonly FanOutWay[] {
+    return this.#context.ways.of(this.#entry.interest);
   }
 }
 
-export function sayResync(outbox: GatewayOutbox, stream: StreamId, from: number, tail: number): void {
-  outbox.add({ kind: 'resync', stream, from, tail }, ENTRY_BYTES);
+export function sayResync(way: FanOutWay, stream: StreamId, from: number, tail: number): void {
+  way.add({ kind: 'resync', stream, from, tail }, ENTRY_BYTES);
 }
 
 export function sayEvent(

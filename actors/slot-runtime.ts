@@ -25,6 +25,7 @@ import { Answers, type Ticket } from './answers.ts';
 import { AppendGate } from './append-gate.ts';
 import { CommitWindow } from './commit-window.ts';
 import { CursorChecks } from './cursor-checks.ts';
+import { FanOutWays } from './fan-out-ways.ts';
 import { GatewayOutboxes } from './gateway-outbox.ts';
 import { HotTails } from './hot-tail.ts';
 import { HotStates } from './hot-states.ts';
@@ -46,13 +47,22 @@ export interface SlotHostOptions {
   readonly messaging: Messaging;
   /** For notes to members' own streams. */
   readonly sender: Pick<CommandSender, 'toStream'>;
-  /** `partitions`: log streams of the cluster. `team`: named in frames. `actorIdleMs`: absent, limits.actorIdleMs. */
-  readonly settings: { readonly partitions: number; readonly team?: TeamId; readonly actorIdleMs?: number };
+  readonly settings: SlotHostSettings;
   readonly incarnation: Incarnation;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly logger: Logger;
   readonly metrics: Metrics;
+}
+
+export interface SlotHostSettings {
+  /** Log streams of the cluster. */
+  readonly partitions: number;
+  /** Named in frames. */
+  readonly team?: TeamId;
+  /** Each absent: the limit of this name. */
+  readonly actorIdleMs?: number;
+  readonly regionBatchGatewaysCount?: number;
 }
 
 /** `stop` ends the timers and sends what waits; slots are closed or abandoned before. */
@@ -192,6 +202,7 @@ class SlotRuntime implements SlotHost {
 
   gatewaysAlive(gateways: ReadonlyMap<Incarnation, string>): void {
     this.#gateways = gateways;
+    this.#context.ways.gatewaysAlive(gateways);
     for (const slot of this.#slots.made()) slot.presence.gatewaysChanged();
   }
 
@@ -296,6 +307,7 @@ function makeContext(options: SlotHostOptions, mayAppend: () => boolean): Worker
     logger,
     sender,
     outboxes,
+    ways: new FanOutWays(settings.regionBatchGatewaysCount),
     answers: new Answers(messaging, outboxes, clock),
     hotTails: new HotTails({
       eventsPerStreamMax: limits.hotTailEventsPerChannelMax,

@@ -117,7 +117,10 @@ export class Subscriptions {
     entry.admitting = others.length > 0 ? others : undefined;
     const { seq } = entry;
     const admitted = failure === undefined && !pending.revoked;
-    if (admitted) entry.interest = this.#context.interests.with(entry.interest, outbox);
+    if (admitted) {
+      entry.interest = this.#context.interests.with(entry.interest, outbox);
+      outbox.after(stream);
+    }
     slot.streams.letGo(entry);
     if (admitted) return { user, stream, admitted, seq };
     if (failure === undefined) return { user, stream, admitted: false, error: 'not_in_channel', retryable: true };

@@ -13,6 +13,7 @@ import type { StreamId, TeamId, UserId } from '../protocol/ids.ts';
 import type { Answers } from './answers.ts';
 import type { AppendGate } from './append-gate.ts';
 import type { CommitWindow } from './commit-window.ts';
+import type { FanOutWays } from './fan-out-ways.ts';
 import type { GatewayOutboxes } from './gateway-outbox.ts';
 import type { HotStates } from './hot-states.ts';
 import type { HotTails } from './hot-tail.ts';
@@ -26,6 +27,7 @@ export interface WorkerContext {
   readonly logger: Logger;
   readonly answers: Answers;
   readonly outboxes: GatewayOutboxes;
+  readonly ways: FanOutWays;
   readonly hotTails: HotTails;
   /** What former owners left. */
   readonly hotStates: HotStates;

@@ -26,6 +26,8 @@ export const subjects = {
   reply: (incarnation: Incarnation, requestId: number) => `belfry.rep.${incarnation}.${requestId}`,
   /** A worker's batches to one gateway. */
   batch: (gateway: GatewayRef) => `belfry.out.${gateway.region}.${gateway.incarnation}`,
+  /** A worker's batches to all gateways of a region at once. */
+  regionBatch: (region: string) => `belfry.out.${region}`,
   heartbeat: (role: string, incarnation: Incarnation) => `belfry.hb.${role}.${incarnation}`,
   heartbeats: 'belfry.hb.>',
   /** Requests to one life of a node (ping, hand-off, drain). */

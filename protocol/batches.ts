@@ -56,17 +56,29 @@ export type BatchEntry =
   | { readonly kind: 'resync'; readonly stream: StreamId; readonly from: number; readonly tail: number }
   | { readonly kind: 'reply'; readonly reply: Reply };
 
+/** What may also be published once for a whole region (region-batches.ts). */
+export type StreamedEntry = Extract<BatchEntry, { readonly stream: StreamId }>;
+
+/** Numbers of the worker's region batches: those after `from`, up to `to`, were sent since it first spoke to the gateway. */
+export interface RegionSpan {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface Batch {
   readonly worker: Incarnation;
   readonly number: number;
   readonly entries: readonly BatchEntry[];
+  /** Absent: none was sent. */
+  readonly region?: RegionSpan;
 }
 
-export function encodeBatch(batch: Batch): Uint8Array {
-  return encode([BATCH_FORMAT, batch.worker, batch.number, batch.entries.map(pack)]);
+export function encodeBatch({ worker, number, entries, region }: Batch): Uint8Array {
+  const packed = [BATCH_FORMAT, worker, number, entries.map(packEntry)];
+  return encode(region === undefined ? packed : [...packed, [region.from, region.to]]);
 }
 
-function pack(entry: BatchEntry): unknown[] {
+export function packEntry(entry: BatchEntry): unknown[] {
   switch (entry.kind) {
     case 'event':
       return ['e', entry.stream, entry.seq, entry.frame, entry.effect ?? null, entry.origin ?? null];
@@ -85,13 +97,22 @@ function pack(entry: BatchEntry): unknown[] {
 
 /** @throws DecodeError for anything but a well-formed batch of this format. */
 export function decodeBatch(bytes: Uint8Array): Batch {
-  const [, worker, number, entries] = decodeVersioned('batch', bytes, BATCH_BYTES_ACCEPTED_MAX, BATCH_FORMAT);
+  const [, worker, number, entries, span] = decodeVersioned('batch', bytes, BATCH_BYTES_ACCEPTED_MAX, BATCH_FORMAT);
   const incarnation = parseIncarnation(worker);
   if (incarnation === undefined || !isCount(number) || !Array.isArray(entries)) throw malformed('head');
-  return { worker: incarnation, number, entries: entries.map(unpack) };
+  const batch = { worker: incarnation, number, entries: entries.map(unpackEntry) };
+  return span === undefined ? batch : { ...batch, region: unpackSpan(span) };
 }
 
-function unpack(value: unknown): BatchEntry {
+function unpackSpan(value: unknown): RegionSpan {
+  if (!Array.isArray(value)) throw malformed('region');
+  const span = { from: count(value[0]), to: count(value[1]) };
+  if (span.from >= span.to) throw malformed('region');
+  return span;
+}
+
+/** @throws DecodeError */
+export function unpackEntry(value: unknown): BatchEntry {
   if (!Array.isArray(value)) throw malformed('entry');
   switch (value[0]) {
     case 'e':

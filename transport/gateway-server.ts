@@ -129,16 +129,22 @@ class GatewayServer implements Gateway {
   }
 
   #wire(listener: WebSocketListener): void {
-    const { ref, node, sender, clock, logger, broker, limits: own } = this.#options;
+    const { ref, node, sender, clock, logger, broker, limits: tightened } = this.#options;
     const slotsOf = (worker: Incarnation): readonly number[] => node.table().slotsOf(worker);
     const shell = new GatewayShell({
       ...{ ref, sockets: listener, sender, slotsOf, clock, logger },
-      ...(own === undefined ? {} : { limits: own }),
+      ...(tightened === undefined ? {} : { limits: tightened }),
     });
-    const batches = broker.commands.subscribe(subjects.batch(ref), ({ data }) => this.#receive(shell, data));
+    // On one lane, so that what a worker says by both arrives in the order in which it said it.
+    const lane = broker.commands;
+    const own = lane.subscribe(subjects.batch(ref), ({ data }) => this.#receive(() => shell.receive(data)));
+    const region = lane.subscribe(subjects.regionBatch(ref.region), ({ data }) =>
+      this.#receive(() => shell.receiveRegion(data)),
+    );
     this.#shell = shell;
     this.#stops.push(
-      () => batches.unsubscribe(),
+      () => own.unsubscribe(),
+      () => region.unsubscribe(),
       () => shell.stop(),
     );
     node.onSlotsServed((slots) => shell.post({ kind: 'rows-changed', slots }));
@@ -146,10 +152,10 @@ class GatewayServer implements Gateway {
     this.#expose(listener, shell);
   }
 
-  #receive(shell: GatewayShell, data: Uint8Array): void {
+  #receive(take: () => void): void {
     const { clock, metrics } = this.#options;
     const startedMs = clock.monotonicMs();
-    shell.receive(data);
+    take();
     metrics.hops.socket.observe(clock.monotonicMs() - startedMs);
   }
 
@@ -183,6 +189,11 @@ class GatewayServer implements Gateway {
     metrics.counterOf('belfry_gateway_transients_total', 'Transient frames published.', () => counts.transients);
     metrics.counterOf('belfry_gateway_duplicates_total', 'Events that came again.', () => counts.duplicates);
     metrics.counterOf('belfry_gateway_strays_total', 'Events of streams nobody here wants.', () => counts.strays);
+    metrics.counterOf(
+      'belfry_gateway_region_strays_total',
+      'Region batches about streams that nobody here wants.',
+      () => counts.regionStrays,
+    );
     metrics.counterOf('belfry_gateway_holes_total', 'Holes in batch numbers.', () => counts.holes);
     metrics.counterOf('belfry_gateway_gaps_total', 'Gaps in streams.', () => counts.gaps);
     metrics.counterOf('belfry_gateway_resyncs_total', 'Gaps that could not be filled.', () => counts.resyncs);

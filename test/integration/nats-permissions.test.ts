@@ -77,6 +77,21 @@ describe('nats.conf', () => {
     expect(await firstOf(replies)).toBe('done');
   });
 
+  it('carries a batch from a worker to the gateways of its region, and to no other', async () => {
+    const worker = await connectAs('worker');
+    const [here, too, far] = await Promise.all(
+      ['eu', 'eu', 'us'].map(async (region) => {
+        const gateway = await connectAs('gateway');
+        const batches = gateway.subscribe(`belfry.out.${region}`, { max: 1 });
+        await gateway.flush();
+        return batches;
+      }),
+    );
+    worker.publish('belfry.out.eu', 'batch');
+    worker.publish('belfry.out.us', 'other');
+    expect(await Promise.all([here!, too!, far!].map(firstOf))).toEqual(['batch', 'batch', 'other']);
+  });
+
   it('tells the sender at once that a slot has no owner', async () => {
     const webapp = await connectAs('webapp');
     const replies = webapp.subscribe('belfry.rep.webapp-1.*', { max: 1 });
@@ -97,6 +112,8 @@ describe('nats.conf', () => {
     ['gateway', 'belfry.snap.7.C1.head'],
     ['gateway', 'belfry.rep.webapp-1.1'],
     ['gateway', 'belfry.out.eu.gateway-2'],
+    ['gateway', 'belfry.out.eu'],
+    ['webapp', 'belfry.out.eu'],
     ['gateway', '$KV.belfry_cluster.table'],
     ['gateway', '$JS.API.STREAM.DELETE.BELFRY_LOG_0'],
     ['gateway', '$JS.API.DIRECT.GET.BELFRY_LOG_0.belfry.log.0.7.C1'],
@@ -118,6 +135,7 @@ describe('nats.conf', () => {
     ['gateway', 'belfry.cmd.7', undefined],
     ['webapp', 'belfry.cmd.7', undefined],
     ['webapp', 'belfry.out.>', undefined],
+    ['webapp', 'belfry.out.eu', undefined],
     ['gateway', '_INBOX_worker.>', undefined],
     ['gateway', 'belfry.log.>', undefined],
     ['worker', 'belfry.cmd.7', undefined],

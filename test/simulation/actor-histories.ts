@@ -4,7 +4,7 @@ import { ScriptedCluster } from './scripted-cluster.ts';
 import { SimLoad } from './sim-load.ts';
 import { SIM_SLOTS } from './sim-names.ts';
 import { SILENCE, type Noise } from './sim-network.ts';
-import { SimWorld, type SimOptions } from './sim-world.ts';
+import { drawnWays, SimWorld, type SimOptions } from './sim-world.ts';
 
 const ACTS = 30;
 const TROUBLE_MS = 900;
@@ -12,7 +12,7 @@ const TROUBLE_MS = 900;
 const LOST_AT_THE_END_MS = 300;
 
 export async function runActorHistory(options: SimOptions): Promise<SimWorld> {
-  const world = new SimWorld(options);
+  const world = new SimWorld({ ...drawnWays(options), ...options });
   await world.provision();
   const cluster = new ScriptedCluster(world);
   for (let i = 0; i < 3; i += 1) cluster.startWorker();

@@ -3,13 +3,13 @@ import type { MemoryHop } from '../../broker/memory-pipe.ts';
 import { RealCluster, type ClusterWorker } from './real-cluster.ts';
 import { SimLoad } from './sim-load.ts';
 import { SILENCE, type Noise } from './sim-network.ts';
-import { SimWorld, type SimOptions } from './sim-world.ts';
+import { drawnWays, SimWorld, type SimOptions } from './sim-world.ts';
 
 const ACTS = 30;
 const TROUBLE_MS = 1_500;
 
 export async function runClusterHistory(options: SimOptions): Promise<SimWorld> {
-  const world = new SimWorld(options);
+  const world = new SimWorld({ ...drawnWays(options), ...options });
   await world.provision();
   const { clock, rng } = world;
   const cluster = new RealCluster(world, { system: rng.int(5) > 0 });

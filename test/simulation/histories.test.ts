@@ -1,6 +1,7 @@
 /** The histories that were seen on real servers while Belfry was designed (marked [t] in DESIGN sections 5 to 7). */
 import { afterEach, describe, expect, it } from 'vitest';
 import { COMMAND_QUEUE, subjects } from '../../broker/subjects.ts';
+import type { GatewayRef } from '../../protocol/commands.ts';
 import { mendDedupe } from './broken-dedupe.ts';
 import { RealCluster } from './real-cluster.ts';
 import { appendsOf, CHANNEL, LOG_SUBJECT, openScene, SLOT, ALICE } from './scene.ts';
@@ -46,14 +47,12 @@ async function repeatAcrossOwners(mutations: Mutations = {}) {
   return scene;
 }
 
-/** For 300 ms no batch arrives at the gateway, and nobody is told; after that the channel is quiet. */
-async function vanishedBatches(mutations: Mutations = {}) {
-  const scene = await openScene(mutations);
+/** For 300 ms no batch on the subject arrives at the gateway, and nobody is told; after that the channel is quiet. */
+async function vanishedBatches(mutations: Mutations, subjectOf: (ref: GatewayRef) => string, more = {}) {
+  const scene = await openScene(mutations, 1, more);
   const { world, cluster, load, poster } = scene;
-  const { ref } = cluster.gateways[0]!;
-  const end = world.network.lose(
-    ({ subject, direction }) => subject === subjects.batch(ref) && direction === 'to-client',
-  );
+  const lost = subjectOf(cluster.gateways[0]!.ref);
+  const end = world.network.lose(({ subject, direction }) => subject === lost && direction === 'to-client');
   for (let i = 0; i < 20; i += 1) world.clock.setTimeout(() => void poster.post(CHANNEL, ALICE, `p${i}`), i * 15);
   await world.run(300);
   end();
@@ -141,13 +140,35 @@ describe('the end of a subscription', () => {
   });
 });
 
-describe('batches that vanish without an error', () => {
+describe.each([
+  ['batches', subjects.batch, {}],
+  ['region batches', ({ region }: GatewayRef) => subjects.regionBatch(region), { regionBatchGatewaysCount: 1 }],
+] as const)('%s that vanish without an error', (_, subjectOf, more) => {
   it('are found by their numbers, the last event of a quiet channel too', async () => {
-    await vanishedBatches();
+    await vanishedBatches({}, subjectOf, more);
   });
 
   it('would not be found without the numbers', async () => {
-    await expect(vanishedBatches({ batchNumbersOff: true })).rejects.toThrow(/the lost events arrive/);
+    await expect(vanishedBatches({ batchNumbersOff: true }, subjectOf, more)).rejects.toThrow(/the lost events arrive/);
+  });
+});
+
+describe('a channel whose gateways become two, and one again', () => {
+  /** Two share the region's copy: each change finds events on their way that went the other one. */
+  it.each([1, 2, 3, 4, 5, 6])('loses and doubles nothing, and opens no gap (%i)', async (seed) => {
+    const { world, cluster, load, poster } = await openScene({}, seed, { regionBatchGatewaysCount: 2 });
+    const stays = cluster.gateways[0]!;
+    for (let i = 0; i < 400; i += 1) world.clock.setTimeout(() => void poster.post(CHANNEL, ALICE, `p${i}`), i);
+    for (let round = 0; round < 4; round += 1) {
+      const second = cluster.startGateway(`second${round}`);
+      for (let i = 0; i < 4; i += 1) world.clock.setTimeout(() => load.devices[i % 3]!.dropSocket(), i * 15);
+      await world.run(80);
+      cluster.killGateway(second);
+      await world.run(20);
+    }
+    await load.settle();
+    expect(world.history.counts.get('region-batch')).toBeGreaterThan(0);
+    expect(stays.shell.counts).toMatchObject({ gaps: 0, holes: 0, resyncs: 0 });
   });
 });
 

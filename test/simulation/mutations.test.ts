@@ -54,6 +54,12 @@ describe('the checkers find it when', () => {
     expect(await countViolations(rule, { batchNumbersOff: true }, 100)).toBeGreaterThanOrEqual(5);
   });
 
+  it('region batches have no numbers', async () => {
+    const run: typeof runActorHistory = (options) => runActorHistory({ regionBatchGatewaysCount: 1, ...options });
+    const found = await firstViolation(run, { batchNumbersOff: true }, { from: 260, seeds: 250 });
+    expect(found).toMatch(/everything is delivered|it is available again/);
+  });
+
   it('an eviction does not wait for the end of the connections', async () => {
     let found: string | undefined;
     for (let seed = 1; seed <= 200 && found === undefined; seed += 1) {

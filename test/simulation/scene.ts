@@ -7,7 +7,7 @@ import { ScriptedCluster, type ScriptedWorker } from './scripted-cluster.ts';
 import { SimLoad } from './sim-load.ts';
 import { CHANNELS, USERS } from './sim-names.ts';
 import type { SimPoster } from './sim-poster.ts';
-import { SimWorld } from './sim-world.ts';
+import { SimWorld, type SimOptions } from './sim-world.ts';
 import type { Mutations } from './sim-faults.ts';
 
 export const CHANNEL = CHANNELS[0] as ChannelId;
@@ -25,8 +25,8 @@ export interface Scene {
   readonly next: ScriptedWorker;
 }
 
-export async function openScene(mutations: Mutations = {}, seed = 1): Promise<Scene> {
-  const world = new SimWorld({ seed, mutations });
+export async function openScene(mutations: Mutations = {}, seed = 1, more: Partial<SimOptions> = {}): Promise<Scene> {
+  const world = new SimWorld({ seed, mutations, ...more });
   await world.provision();
   const cluster = new ScriptedCluster(world);
   const workers = [cluster.startWorker(), cluster.startWorker()];

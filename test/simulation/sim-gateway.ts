@@ -12,6 +12,7 @@ import { decodeBatch, encodeBatch } from '../../protocol/batches.ts';
 import type { GatewayRef } from '../../protocol/commands.ts';
 import type { SlotRow } from '../../protocol/cluster.ts';
 import type { Incarnation } from '../../protocol/ids.ts';
+import { decodeRegionEntries, decodeRegionHead, encodeRegionBatch } from '../../protocol/region-batches.ts';
 import { ProcessClock } from './sim-clock.ts';
 import { TEAM } from './sim-names.ts';
 import type { SimDevice } from './sim-device.ts';
@@ -36,6 +37,7 @@ export class SimGateway {
   readonly #devices = new Map<number, SimDevice>();
   readonly #topics = new Map<string, Set<number>>();
   readonly #numbers = new Map<Incarnation, number>();
+  readonly #regionNumbers = new Map<Incarnation, number>();
   #sessions = 0;
   alive = true;
 
@@ -51,8 +53,11 @@ export class SimGateway {
     const { slotsOf, ...rows } = table;
     const sender = new CommandRouter({ lane, self: ref.incarnation, clock, logger, via: ref, ...rows });
     this.shell = new GatewayShell({ ref, sockets: this.#sockets(), sender, slotsOf, clock, logger });
-    lane.subscribe(subjects.batch(ref), ({ data, noResponders }) => {
-      if (!noResponders) this.shell.receive(world.mutations.batchNumbersOff === true ? this.#renumbered(data) : data);
+    const numberless = world.mutations.batchNumbersOff === true;
+    lane.subscribe(subjects.batch(ref), ({ data }) => this.shell.receive(numberless ? this.#renumbered(data) : data));
+    lane.subscribe(subjects.regionBatch(ref.region), ({ data }) => {
+      world.history.saw('region-batch');
+      this.shell.receiveRegion(numberless ? this.#renumberedRegion(data) : data);
     });
     lane.onStatus((status) => this.shell.post({ kind: 'broker', connected: status === 'connected' }));
     world.history.note(name, 'started', undefined, ref.incarnation);
@@ -125,6 +130,13 @@ export class SimGateway {
     const number = (this.#numbers.get(worker) ?? 0) + (entries.length > 0 ? 1 : 0);
     this.#numbers.set(worker, number);
     return encodeBatch({ worker, number, entries });
+  }
+
+  #renumberedRegion(data: Uint8Array): Uint8Array {
+    const head = decodeRegionHead(data);
+    const number = (this.#regionNumbers.get(head.worker) ?? 0) + 1;
+    this.#regionNumbers.set(head.worker, number);
+    return encodeRegionBatch({ ...head, number, entries: decodeRegionEntries(head) });
   }
 }
 

@@ -38,6 +38,11 @@ export class SimHistory {
 
   note(node: string, event: string, about: string | undefined, detail = ''): void {
     this.#lines.push({ atMs: this.#clock.monotonicMs(), node, event, about, detail });
+    this.saw(event);
+  }
+
+  /** Counts what would make too many lines. */
+  saw(event: string): void {
     this.counts.set(event, (this.counts.get(event) ?? 0) + 1);
   }
 

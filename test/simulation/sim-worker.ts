@@ -33,11 +33,12 @@ export class SimWorker {
     this.broker = world.hub.connect(incarnation);
     const lane = this.broker.commands;
     const router = new CommandRouter({ lane, self: incarnation, clock: this.clock, logger: this.logger });
+    const { regionBatchGatewaysCount } = world;
     this.host = createSlotHost({
       records: world.lag(this.broker.records),
       messaging: lane,
       sender: router,
-      settings: { partitions: 1, team: TEAM, actorIdleMs: 300 },
+      settings: { partitions: 1, team: TEAM, actorIdleMs: 300, regionBatchGatewaysCount },
       incarnation,
       clock: this.clock,
       rng: world.rng,

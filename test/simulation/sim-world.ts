@@ -9,6 +9,7 @@
 import { MemoryBrokerHub } from '../../broker/memory-broker.ts';
 import type { RecordStore } from '../../broker/broker.ts';
 import type { SlotGrant } from '../../cluster/slot-host.ts';
+import { limits } from '../../platform/limits.ts';
 import { SeededRng } from '../../platform/rng.ts';
 import { makeIncarnation, parseNodeId, type Incarnation, type StreamId } from '../../protocol/ids.ts';
 import { breakDedupe } from './broken-dedupe.ts';
@@ -22,6 +23,14 @@ import { SimNetwork } from './sim-network.ts';
 export interface SimOptions {
   readonly seed: number;
   readonly mutations?: Mutations;
+  /** From how many gateways on their region gets one copy. Absent: the limit, more than a simulation has. */
+  readonly regionBatchGatewaysCount?: number;
+}
+
+/** Drawn by the seed: region batches wherever somebody listens, where both of two gateways do, or none. */
+export function drawnWays({ seed }: SimOptions): Pick<SimOptions, 'regionBatchGatewaysCount'> {
+  const drawn = new SeededRng(seed + 2_000_003).int(3);
+  return drawn === 0 ? {} : { regionBatchGatewaysCount: drawn };
 }
 
 const STEP_MS = 10;
@@ -36,14 +45,16 @@ export class SimWorld {
   readonly book: LogBook;
   readonly readLag: ReadLag;
   readonly mutations: Mutations;
+  readonly regionBatchGatewaysCount: number;
   /** Superseded owners that have not heard of it: until they have, a read may be answered by one of them. */
   readonly #stale = new Set<string>();
   #staleUntilMs = Number.NEGATIVE_INFINITY;
   readonly #openedBy = new Map<string, Incarnation>();
   readonly #acked = new Map<StreamId, number>();
 
-  constructor({ seed, mutations = {} }: SimOptions) {
+  constructor({ seed, mutations = {}, regionBatchGatewaysCount }: SimOptions) {
     this.seed = seed;
+    this.regionBatchGatewaysCount = regionBatchGatewaysCount ?? limits.regionBatchGatewaysCount;
     this.mutations = mutations;
     this.rng = new SeededRng(seed);
     this.history = new SimHistory(this.clock, seed);

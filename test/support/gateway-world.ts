@@ -10,6 +10,7 @@ import type { CommandOutcome } from '../../cluster/command-sender.ts';
 import { decodeBatch, encodeBatch } from '../../protocol/batches.ts';
 import { retryable } from '../../protocol/errors.ts';
 import type { Incarnation, StreamId, UserId } from '../../protocol/ids.ts';
+import { decodeRegionEntries, decodeRegionHead, encodeRegionBatch } from '../../protocol/region-batches.ts';
 import { pageEvents } from '../../actors/gateway-pages.ts';
 import { ScriptedOwner, TEAM, type Answer } from './scripted-owner.ts';
 
@@ -56,7 +57,7 @@ export class GatewayWorld {
   readonly commands: Command[] = [];
   /** Carried out, the answer on its way; any order. */
   readonly answers: GatewayMessage[] = [];
-  readonly batches: Uint8Array[] = [];
+  readonly batches: { readonly bytes: Uint8Array; readonly decode: () => GatewayMessage }[] = [];
   nowMs = 1_000;
   #nextSession = 1;
   #rest: readonly GatewayEffect[] = [];
@@ -120,23 +121,39 @@ export class GatewayWorld {
     if (answer !== undefined) this.apply(answer);
   }
 
-  /** What the worker gathered becomes a batch on its way. */
-  emit(): void {
+  /** What the worker gathered becomes a batch on its way; `region`: one for the whole region, where it can be. */
+  emit(region = false): void {
+    const shared = region ? this.owner.takeRegionBatch() : undefined;
+    if (shared !== undefined) return this.#sendRegion(encodeRegionBatch(shared));
     const batch = this.owner.takeBatch();
-    if (batch !== undefined) this.batches.push(encodeBatch(batch));
+    if (batch !== undefined) this.#send(encodeBatch(batch));
   }
 
   beat(): void {
     this.emit();
-    this.batches.push(encodeBatch(this.owner.beat()));
+    this.#send(encodeBatch(this.owner.beat()));
   }
 
   /** The oldest batch arrives, or is lost. Its bytes are overwritten afterwards, as a network buffer's are. */
   deliver(lost = false): void {
-    const bytes = this.batches.shift();
-    if (bytes === undefined || lost) return;
-    this.apply({ kind: 'batch', batch: decodeBatch(bytes) });
-    bytes.fill(0);
+    const batch = this.batches.shift();
+    if (batch === undefined || lost) return;
+    this.apply(batch.decode());
+    batch.bytes.fill(0);
+  }
+
+  #send(bytes: Uint8Array): void {
+    this.batches.push({ bytes, decode: () => ({ kind: 'batch', batch: decodeBatch(bytes) }) });
+  }
+
+  /** As the shell does it: what nobody wants is not looked at. */
+  #sendRegion(bytes: Uint8Array): void {
+    const decode = (): GatewayMessage => {
+      const head = decodeRegionHead(bytes);
+      const isWanted = head.streams.some((stream) => this.state.streams.has(stream));
+      return { ...head, kind: 'region-batch', entries: isWanted ? decodeRegionEntries(head) : [] };
+    };
+    this.batches.push({ bytes, decode });
   }
 
   flush(): void {

@@ -19,6 +19,8 @@ import {
   type UserId,
 } from '../../protocol/ids.ts';
 
+import type { RegionBatch } from '../../protocol/region-batches.ts';
+
 export const TEAM = 'T0TEAM' as TeamId;
 
 interface Log {
@@ -41,6 +43,9 @@ export class ScriptedOwner {
   readonly #posts = new Map<string, SequencedEvent>();
   #entries: BatchEntry[] = [];
   #batchNumber = 0;
+  #regionNumber = 0;
+  /** Region batches that were sent before the gateway was spoken to. */
+  #regionFrom = 0;
   #micros = 1_700_000_000_000_000;
   /** The last announcement of each user: sessions and idleness. */
   readonly announced = new Map<UserId, readonly [number, boolean]>();
@@ -135,6 +140,8 @@ export class ScriptedOwner {
     this.watched.clear();
     this.#entries = [];
     this.#batchNumber = 0;
+    this.#regionNumber = 3;
+    this.#regionFrom = 3;
   }
 
   // --- What a worker says ----------------------------------------------------------------------------------------
@@ -144,11 +151,20 @@ export class ScriptedOwner {
     if (this.#entries.length === 0) return undefined;
     const entries = this.#entries;
     this.#entries = [];
-    return { worker: this.worker, number: ++this.#batchNumber, entries };
+    return { worker: this.worker, number: ++this.#batchNumber, entries, ...this.#region() };
+  }
+
+  /** The same as one for the whole region; undefined also when something gathered that is the gateway's own. */
+  takeRegionBatch(): RegionBatch | undefined {
+    const entries = this.#entries.filter((entry) => entry.kind !== 'reply' && entry.kind !== 'presence');
+    if (entries.length === 0 || entries.length < this.#entries.length) return undefined;
+    this.#entries = [];
+    const streams = [...new Set(entries.map(({ stream }) => stream))];
+    return { worker: this.worker, number: ++this.#regionNumber, streams, entries };
   }
 
   beat(): Batch {
-    return { worker: this.worker, number: this.#batchNumber, entries: [] };
+    return { worker: this.worker, number: this.#batchNumber, entries: [], ...this.#region() };
   }
 
   emitTransient(entry: Extract<BatchEntry, { kind: 'transient' }>): void {
@@ -248,6 +264,11 @@ export class ScriptedOwner {
 
   #states(users: readonly UserId[]) {
     return users.map((user) => [user, this.presence.get(user) ?? 'unknown'] as const);
+  }
+
+  #region(): Pick<Batch, 'region'> {
+    const [from, to] = [this.#regionFrom, this.#regionNumber];
+    return from === to ? {} : { region: { from, to } };
   }
 
   #emit(entry: BatchEntry): void {

@@ -20,6 +20,8 @@ interface Chaos {
   readonly lostBatches: number;
   readonly lostCommands: number;
   readonly takeOvers: boolean;
+  /** Of 100 batches. */
+  readonly regionBatches: number;
 }
 
 class Story {
@@ -66,7 +68,7 @@ class Story {
       case 7:
         return this.#pick(this.clients).post(channel, 'rtm');
       case 8:
-        return world.emit();
+        return world.emit(this.#rng.int(100) < this.#chaos.regionBatches);
       case 9:
         return world.deliver(this.#rng.int(100) < this.#chaos.lostBatches);
       case 10:
@@ -106,11 +108,11 @@ class Story {
   }
 }
 
-function check(chaos: Chaos): void {
+function check(chaos: Omit<Chaos, 'regionBatches'>, regionBatches = 0): void {
   const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 });
   fc.assert(
     fc.property(seeds, (seed) => {
-      expect(new Story(seed, chaos).run()).toEqual([]);
+      expect(new Story(seed, { ...chaos, regionBatches }).run()).toEqual([]);
     }),
     { numRuns: 50 },
   );
@@ -121,11 +123,15 @@ describe('every client gets each event of its streams once, in order', () => {
   it('when batches are lost', () => check({ lostBatches: 30, lostCommands: 0, takeOvers: false }));
   it('when commands fail', () => check({ lostBatches: 0, lostCommands: 20, takeOvers: false }));
   it('when owners change as well', () => check({ lostBatches: 20, lostCommands: 10, takeOvers: true }));
+  it.each([50, 100])('when %i of 100 batches are for the whole region', (share) => {
+    check({ lostBatches: 0, lostCommands: 0, takeOvers: false }, share);
+    check({ lostBatches: 30, lostCommands: 10, takeOvers: true }, share);
+  });
 });
 
 describe('the story', () => {
   it('is one: posts are acknowledged, replays happen, gaps are filled', () => {
-    const story = new Story(7, { lostBatches: 20, lostCommands: 5, takeOvers: true });
+    const story = new Story(7, { lostBatches: 20, lostCommands: 5, takeOvers: true, regionBatches: 30 });
     expect(story.run()).toEqual([]);
     expect(story.clients.flatMap((client) => client.acked).length).toBeGreaterThan(0);
     const { counts } = story.world.state;

@@ -6,6 +6,7 @@ import {
   encodeBatch,
   type Batch,
   type BatchEntry,
+  type StreamedEntry,
 } from '../../../protocol/batches.ts';
 import {
   decodeHeartbeat,
@@ -23,6 +24,12 @@ import { DecodeError } from '../../../protocol/errors.ts';
 import type { DurableEvent } from '../../../protocol/events.ts';
 import type { ChannelId, Incarnation, MutationId, NodeId, SessionId, UserId } from '../../../protocol/ids.ts';
 import { decodeRecord, encodeRecord, RECORD_BYTES_ACCEPTED_MAX, type LogRecord } from '../../../protocol/records.ts';
+import {
+  decodeRegionEntries,
+  decodeRegionHead,
+  encodeRegionBatch,
+  type RegionBatch,
+} from '../../../protocol/region-batches.ts';
 
 const count = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 const user = fc.stringMatching(/^U[A-Z0-9]{8,12}$/).map((id) => id as UserId);
@@ -82,6 +89,25 @@ const batch: fc.Arbitrary<Batch> = fc.record({
   number: count,
   entries: fc.array(entry, { maxLength: 8 }),
 });
+const span = fc.tuple(fc.nat(), fc.integer({ min: 1, max: 1e9 })).map(([from, more]) => ({ from, to: from + more }));
+const anyBatch: fc.Arbitrary<Batch> = fc.oneof(
+  batch,
+  fc.tuple(batch, span).map(([value, region]) => ({ ...value, region })),
+);
+const regionBatch: fc.Arbitrary<RegionBatch> = fc.record({
+  worker: incarnation,
+  number: fc.integer({ min: 1, max: 1e9 }),
+  streams: fc.array(channel, { maxLength: 8 }),
+  entries: fc.array(
+    entry.filter((one) => one.kind !== 'reply' && one.kind !== 'presence'),
+    { maxLength: 8 },
+  ) as fc.Arbitrary<StreamedEntry[]>,
+});
+/** Head and entries, as a gateway that wants them has them. */
+function decodeRegionBatch(bytes: Uint8Array): RegionBatch {
+  const { worker, number, streams, body } = decodeRegionHead(bytes);
+  return { worker, number, streams, entries: decodeRegionEntries({ worker, number, streams, body }) };
+}
 
 /** Whatever the bytes are, a decoder gives a value or a DecodeError. */
 function onlyDecodeErrors(decode: (bytes: Uint8Array) => unknown, valid: fc.Arbitrary<Uint8Array>): void {
@@ -145,14 +171,34 @@ describe('records', () => {
 describe('batches', () => {
   test('survive their encoding', () => {
     fc.assert(
-      fc.property(batch, (value) => {
+      fc.property(anyBatch, (value) => {
         expect(plain(decodeBatch(encodeBatch(value)))).toEqual(plain(value));
       }),
     );
   });
-  test('damage gives a DecodeError and nothing else', () => onlyDecodeErrors(decodeBatch, batch.map(encodeBatch)));
+  test('damage gives a DecodeError and nothing else', () => onlyDecodeErrors(decodeBatch, anyBatch.map(encodeBatch)));
   test('oversize is refused', () => {
     expect(() => decodeBatch(new Uint8Array(BATCH_BYTES_ACCEPTED_MAX + 1))).toThrow(/at most/);
+  });
+});
+
+describe('region batches', () => {
+  test('survive their encoding', () => {
+    fc.assert(
+      fc.property(regionBatch, (value) => {
+        expect(plain(decodeRegionBatch(encodeRegionBatch(value)))).toEqual(plain(value));
+      }),
+    );
+  });
+  test('damage gives a DecodeError and nothing else', () =>
+    onlyDecodeErrors(decodeRegionBatch, regionBatch.map(encodeRegionBatch)));
+  test('hold nothing that is meant for one gateway', () => {
+    const reply: BatchEntry = { kind: 'reply', reply: { requestId: 1, ok: true, result: {} } };
+    const bytes = encodeRegionBatch({
+      ...{ worker: 'w-1' as Incarnation, number: 1, streams: [] },
+      entries: [reply as unknown as StreamedEntry],
+    });
+    expect(() => decodeRegionBatch(bytes)).toThrow(DecodeError);
   });
 });
 
