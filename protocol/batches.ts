@@ -118,11 +118,11 @@ export function unpackEntry(value: unknown): BatchEntry {
     case 'e':
       return unpackEvent(value);
     case 't':
-      return { kind: 'transient', stream: stream(value[1]), frame: bytes(value[2]), ...origin(value[3]) };
+      return { kind: 'transient', stream: unpackStream(value[1]), frame: bytes(value[2]), ...origin(value[3]) };
     case 'p':
       return { kind: 'presence', user: user(value[1]), presence: value[2] === 'active' ? 'active' : 'away' };
     case 'x':
-      return { kind: 'resync', stream: stream(value[1]), from: count(value[2]), tail: count(value[3]) };
+      return { kind: 'resync', stream: unpackStream(value[1]), from: count(value[2]), tail: count(value[3]) };
     case 'r':
       return { kind: 'reply', reply: reply(value[1]) };
     default:
@@ -132,7 +132,13 @@ export function unpackEntry(value: unknown): BatchEntry {
 
 function unpackEvent(value: unknown[]): BatchEntry {
   const [, name, seq, frame, effect, from] = value;
-  const head = { kind: 'event', stream: stream(name), seq: count(seq), frame: bytes(frame), ...origin(from) } as const;
+  const head = {
+    kind: 'event',
+    stream: unpackStream(name),
+    seq: count(seq),
+    frame: bytes(frame),
+    ...origin(from),
+  } as const;
   return effect === null || effect === undefined ? head : { ...head, effect: unpackEffect(effect) };
 }
 
@@ -142,7 +148,7 @@ function unpackEffect(value: unknown): Effect {
   if ((kind !== 'join' && kind !== 'leave') || !Array.isArray(users)) throw malformed('effect');
   const effect = { kind, users: users.map(user) } as const;
   if (about === undefined) return effect;
-  return { ...effect, stream: stream(about), ...(seq === undefined ? {} : { seq: count(seq) }) };
+  return { ...effect, stream: unpackStream(about), ...(seq === undefined ? {} : { seq: count(seq) }) };
 }
 
 function malformed(detail: string): DecodeError {
@@ -155,7 +161,8 @@ function count(value: unknown): number {
   if (!isCount(value)) throw malformed('count');
   return value;
 }
-function stream(value: unknown): StreamId {
+/** @throws DecodeError */
+export function unpackStream(value: unknown): StreamId {
   const id = parseStreamId(value);
   if (id === undefined) throw malformed('stream');
   return id;

@@ -12,12 +12,13 @@ import {
   BATCH_FORMAT,
   packEntry,
   unpackEntry,
+  unpackStream,
   type BatchEntry,
   type StreamedEntry,
 } from './batches.ts';
 import { decode, decodeVersioned, encode } from './codec.ts';
 import { DecodeError } from './errors.ts';
-import { parseIncarnation, parseStreamId, type Incarnation, type StreamId } from './ids.ts';
+import { parseIncarnation, type Incarnation, type StreamId } from './ids.ts';
 
 export interface RegionBatch {
   readonly worker: Incarnation;
@@ -42,7 +43,7 @@ export function decodeRegionHead(bytes: Uint8Array): RegionBatchHead {
   const worker = parseIncarnation(life);
   if (worker === undefined || !Number.isSafeInteger(number) || (number as number) < 1) throw malformed('head');
   if (!Array.isArray(names) || !(body instanceof Uint8Array)) throw malformed('head');
-  return { worker, number: number as number, streams: names.map(streamOf), body };
+  return { worker, number: number as number, streams: names.map(unpackStream), body };
 }
 
 /** @throws DecodeError for anything but well-formed entries that belong to streams. */
@@ -57,12 +58,6 @@ const boundary = 'region batch';
 function streamed(entry: BatchEntry): StreamedEntry {
   if (entry.kind === 'reply' || entry.kind === 'presence') throw malformed('entry kind');
   return entry;
-}
-
-function streamOf(value: unknown): StreamId {
-  const id = parseStreamId(value);
-  if (id === undefined) throw malformed('stream');
-  return id;
 }
 
 function malformed(detail: string): DecodeError {

@@ -49,15 +49,17 @@ function noiseOf({ rng }: SimWorld): Noise {
   }
 }
 
-/** What one worker says to one gateway vanishes from now to the end of the trouble; who listens there waits in silence. */
+/** What one worker says to one gateway, its region or both vanishes from now to the end of the trouble, in silence. */
 function loseBatches({ rng, network, history }: SimWorld, { alive, gateways }: ScriptedCluster): void {
   const worker = alive[rng.int(Math.max(1, alive.length))];
   const gateway = gateways[rng.int(gateways.length)];
   if (worker === undefined || gateway === undefined) return;
-  const batches = subjects.batch(gateway.ref);
+  const both = [subjects.batch(gateway.ref), subjects.regionBatch(gateway.ref.region)];
+  const which = rng.int(3);
+  const lost = both.slice(which === 1 ? 1 : 0, which === 0 ? 1 : 2);
   const { incarnation, name } = worker.sim;
-  history.note('script', 'loses batches', undefined, `${name} to ${gateway.name}`);
-  network.lose((hop) => hop.incarnation === incarnation && hop.subject === batches);
+  history.note('script', 'loses batches', undefined, `${name} to ${lost.join(' and ')}`);
+  network.lose((hop) => hop.incarnation === incarnation && lost.includes(hop.subject));
 }
 
 /** One fault, as far as enough of the cluster is left for it. */

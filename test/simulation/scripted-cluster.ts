@@ -166,13 +166,13 @@ export class ScriptedCluster {
   /** Nobody can tell: others take its slots over with a fence, while it goes on until it hears of it. */
   supersede(worker: ScriptedWorker, hearsAfterMs: number): void {
     this.#world.history.note('script', 'supersedes', undefined, worker.sim.name);
-    const lost = this.#slotsOf(worker.sim.incarnation);
     this.#spread(worker, true);
     // A fence keeps its appends out, not its answers to reads: nobody promised those until it has heard.
     this.#world.isStale(worker.sim.name);
     worker.sim.clock.setTimeout(() => {
       this.#world.isStaleNoMore(worker.sim.name);
-      for (const slot of lost) if (this.owner(slot) !== worker) worker.abandon(slot, 'moved');
+      // Also of what it lost without having heard of it yet, when this happens to it twice.
+      for (const slot of [...worker.sim.open.keys()]) if (this.owner(slot) !== worker) worker.abandon(slot, 'moved');
     }, hearsAfterMs);
   }
 

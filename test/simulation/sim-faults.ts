@@ -10,4 +10,6 @@ export interface Mutations {
   readonly dedupeAfterConflictOff?: boolean;
   /** Gateways cannot tell that a batch is missing. */
   readonly batchNumbersOff?: boolean;
+  /** The same of region batches only; with `batchNumbersOff` they cannot either. */
+  readonly regionNumbersOff?: boolean;
 }

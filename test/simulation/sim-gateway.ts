@@ -53,11 +53,10 @@ export class SimGateway {
     const { slotsOf, ...rows } = table;
     const sender = new CommandRouter({ lane, self: ref.incarnation, clock, logger, via: ref, ...rows });
     this.shell = new GatewayShell({ ref, sockets: this.#sockets(), sender, slotsOf, clock, logger });
-    const numberless = world.mutations.batchNumbersOff === true;
-    lane.subscribe(subjects.batch(ref), ({ data }) => this.shell.receive(numberless ? this.#renumbered(data) : data));
+    lane.subscribe(subjects.batch(ref), ({ data }) => this.shell.receive(this.#renumbered(data)));
     lane.subscribe(subjects.regionBatch(ref.region), ({ data }) => {
       world.history.saw('region-batch');
-      this.shell.receiveRegion(numberless ? this.#renumberedRegion(data) : data);
+      this.shell.receiveRegion(this.#renumberedRegion(data));
     });
     lane.onStatus((status) => this.shell.post({ kind: 'broker', connected: status === 'connected' }));
     world.history.note(name, 'started', undefined, ref.incarnation);
@@ -124,20 +123,28 @@ export class SimGateway {
     return known;
   }
 
-  /** As if every batch came that was sent: the mutation `batchNumbersOff`. */
+  /** As if every batch came that was sent: the mutations `batchNumbersOff` and `regionNumbersOff`. */
   #renumbered(data: Uint8Array): Uint8Array {
-    const { worker, entries } = decodeBatch(data);
-    const number = (this.#numbers.get(worker) ?? 0) + (entries.length > 0 ? 1 : 0);
-    this.#numbers.set(worker, number);
-    return encodeBatch({ worker, number, entries });
+    const { batchNumbersOff, regionNumbersOff } = this.#world.mutations;
+    if (batchNumbersOff !== true && regionNumbersOff !== true) return data;
+    const { worker, number, entries } = decodeBatch(data);
+    if (batchNumbersOff !== true) return encodeBatch({ worker, number, entries });
+    return encodeBatch({ worker, number: next(this.#numbers, worker, entries.length > 0), entries });
   }
 
   #renumberedRegion(data: Uint8Array): Uint8Array {
+    const { batchNumbersOff, regionNumbersOff } = this.#world.mutations;
+    if (batchNumbersOff !== true && regionNumbersOff !== true) return data;
     const head = decodeRegionHead(data);
-    const number = (this.#regionNumbers.get(head.worker) ?? 0) + 1;
-    this.#regionNumbers.set(head.worker, number);
+    const number = next(this.#regionNumbers, head.worker, true);
     return encodeRegionBatch({ ...head, number, entries: decodeRegionEntries(head) });
   }
+}
+
+function next(numbers: Map<Incarnation, number>, worker: Incarnation, counts: boolean): number {
+  const number = (numbers.get(worker) ?? 0) + (counts ? 1 : 0);
+  numbers.set(worker, number);
+  return number;
 }
 
 function claimsOf({ user }: SimDevice): SessionClaims {
