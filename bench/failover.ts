@@ -12,12 +12,12 @@ import { startDev, type DevInstance } from './dev-instance.ts';
 import { FailoverCluster } from './failover-cluster.ts';
 import { FailoverFaults, type FaultKind, type FaultRecord } from './failover-faults.ts';
 import { FailoverPoster } from './failover-poster.ts';
+import { curvesDetail, curvesOf, curveSpan, curveStretches, type FaultCurve } from './fault-curves.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { parseText } from './message-text.ts';
 import { defineScenario, prepared } from './scenario.ts';
-import type { Detail, Measurement, RunContext, RunResult, Session } from './scenario.ts';
+import type { Measurement, RunContext, RunResult, Session } from './scenario.ts';
 import { natsServerOption } from './server-options.ts';
-import { sparkline } from './sparkline.ts';
 import { formatNumber } from './table.ts';
 
 const count = (most: number, standard: number) => integerSchema(0, most).default(standard);
@@ -42,7 +42,6 @@ const goals: Readonly<Record<FaultKind, { readonly p50Ms?: number; readonly p99M
 };
 const users = 8;
 const historyMessages = 200;
-const picture = { beforeMs: 1_000, afterMs: 4_000, stepMs: 100 };
 
 export const failoverScenario = defineScenario({
   name: 'failover',
@@ -90,14 +89,15 @@ class FailoverSession implements Session {
     const faults = new FailoverFaults(this.#context, cluster, posters);
     const storeBytes = await this.#inflict(faults);
     await Promise.all(posters.map((poster) => poster.stop()));
+    const acksMs = posters.flatMap(({ acks }) => acks.map(({ atMs }) => atMs));
+    const curves = curvesOf(faults.records, acksMs);
     const calm = calmLatencies(posters, faults.records);
     return {
-      measurements: [...measure(faults.records), { ...calmMeasurement, value: calm.percentiles().p99Ms }],
+      measurements: [...measure(faults.records, curves), { ...calmMeasurement, value: calm.percentiles().p99Ms }],
       failures: [...posters.flatMap((poster) => poster.check()), ...(await this.#checkLogs(posters))],
-      notes:
-        storeBytes === 0 ? [] : [`nats-server had ${formatNumber(Math.round(storeBytes / 1e5) / 10)} MB to recover`],
-      stretches: [],
-      details: [pictureOf(posters, faults.records)],
+      notes: storeBytes === 0 ? [curvesNote] : [recoveredNote(storeBytes), curvesNote],
+      stretches: curveStretches(curves),
+      details: [curvesDetail(curves)],
     };
   }
 
@@ -120,12 +120,12 @@ class FailoverSession implements Session {
     for (const [what, times, inflict] of plans) {
       for (let turn = 0; turn < times; turn += 1) {
         progress.show(`${what}: ${turn + 1} of ${times}`);
-        if (!(await clock.sleep(picture.beforeMs, signal))) throw new Error('interrupted');
+        if (!(await clock.sleep(curveSpan.beforeMs, signal))) throw new Error('interrupted');
         await inflict(turn);
       }
     }
-    // The picture of the last fault goes on for as long as that of the others.
-    if (!(await clock.sleep(picture.afterMs, signal))) throw new Error('interrupted');
+    // The curve of the last fault goes on for as long as that of the others.
+    if (!(await clock.sleep(curveSpan.afterMs, signal))) throw new Error('interrupted');
     return storeBytes;
   }
 
@@ -145,11 +145,11 @@ class FailoverSession implements Session {
 
 const calmMeasurement = { subject: 'belfry', name: 'any post, no fault: p99', unit: 'ms' } as const;
 
-function measure(records: readonly FaultRecord[]): Measurement[] {
-  return kindsOf(records).flatMap((kind) => {
-    const own = records.filter((record) => record.kind === kind);
-    const waits = new LatencyHistogram();
-    for (const ms of own.flatMap(({ waitsMs }) => waitsMs)) waits.record(ms * 1_000);
+const curvesNote = 'rates over time: the fault is at 0 s, and every point is a mean over the times that it happened';
+const recoveredNote = (bytes: number) => `nats-server had ${formatNumber(Math.round(bytes / 1e5) / 10)} MB to recover`;
+
+function measure(records: readonly FaultRecord[], curves: readonly FaultCurve[]): Measurement[] {
+  return curves.flatMap(({ kind, waits }) => {
     const { p50Ms, p99Ms, maxMs } = waits.percentiles();
     const goal = goals[kind];
     const named = (name: string, value: number, atMost?: number): Measurement => ({
@@ -157,6 +157,7 @@ function measure(records: readonly FaultRecord[]): Measurement[] {
       ...(atMost === undefined ? {} : { goal: { atMost } }),
     });
     const planned = kind === 'worker drained' || kind === 'worker joined';
+    const own = records.filter((record) => record.kind === kind);
     const refusals = own.reduce((sum, record) => sum + record.refusals, 0);
     return [
       named(planned ? 'pause of a channel, p50' : 'until acknowledged, p50', p50Ms, goal.p50Ms),
@@ -170,44 +171,13 @@ function measure(records: readonly FaultRecord[]): Measurement[] {
 
 const zero = { goal: { atMost: 0 } } as const;
 
-function kindsOf(records: readonly FaultRecord[]): FaultKind[] {
-  return [...new Set(records.map(({ kind }) => kind))];
-}
-
 /** What posts took while nothing was going on: the machine's own noise. */
 function calmLatencies(posters: readonly FailoverPoster[], records: readonly FaultRecord[]): LatencyHistogram {
   const latencies = new LatencyHistogram();
   const isCalm = (sentMs: number) =>
-    records.some(({ atMs }) => sentMs >= atMs - picture.beforeMs && sentMs < atMs - picture.stepMs);
+    records.some(({ atMs }) => sentMs >= atMs - curveSpan.beforeMs && sentMs < atMs - curveSpan.stepMs);
   for (const { sentMs, atMs } of posters.flatMap(({ acks }) => acks)) {
     if (isCalm(sentMs)) latencies.record((atMs - sentMs) * 1_000);
   }
   return latencies;
-}
-
-/** Acknowledgements over time around each kind of fault, all of its times added up. */
-function pictureOf(posters: readonly FailoverPoster[], records: readonly FaultRecord[]): Detail {
-  const { beforeMs, afterMs, stepMs } = picture;
-  const times = posters.flatMap(({ acks }) => acks.map(({ atMs }) => atMs)).toSorted((a, b) => a - b);
-  const rows = kindsOf(records).map((kind) => {
-    const own = records.filter((record) => record.kind === kind);
-    const counts = Array.from({ length: (beforeMs + afterMs) / stepMs }, () => 0);
-    for (const { atMs } of own) {
-      for (const at of times) {
-        const step = Math.floor((at - atMs + beforeMs) / stepMs);
-        if (counts[step] !== undefined) counts[step] += 1;
-      }
-    }
-    const before = counts.slice(0, beforeMs / stepMs);
-    const usual = before.reduce((sum, one) => sum + one, 0) / before.length;
-    const rate = formatNumber(Math.round((usual * 1_000) / stepMs / own.length));
-    const [left, right] = [counts.slice(0, beforeMs / stepMs), counts.slice(beforeMs / stepMs)];
-    return [kind, rate, `${sparkline(left, usual)}|${sparkline(right, usual)}|`];
-  });
-  return {
-    title: `acknowledged posts over time: ${beforeMs / 1_000} s before the fault (|) to ${afterMs / 1_000} s after it, ${stepMs} ms each`,
-    heads: ['fault', 'usual/s', 'full bar = usual'],
-    aligns: ['left', 'right', 'left'],
-    rows,
-  };
 }

@@ -16,7 +16,7 @@ export type StretchRecord = {
   readonly seconds: number;
   /** Every latency that was counted, as an encoded HDR histogram of microseconds (histogram.ts). */
   readonly latencies: readonly { readonly name: string; readonly histogram: string }[];
-  readonly rate: { readonly noun: string; readonly points: readonly RatePoint[] } | null;
+  readonly rate: RateRecord | null;
   /** The servers; empty where they are not on this machine. */
   readonly processes: readonly ProcessUse[];
   /** Where messages spent their time inside; empty where the servers cannot be asked. */
@@ -25,6 +25,13 @@ export type StretchRecord = {
   readonly clients: readonly ClientUse[];
   readonly othersCores: number;
   readonly failures: readonly string[];
+};
+
+/** `stepSeconds`: the grid that its points stand on. Absent: half a second. */
+type RateRecord = {
+  readonly noun: string;
+  readonly points: readonly RatePoint[];
+  readonly stepSeconds?: number;
 };
 
 const noticeableCores = 0.1;

@@ -3,7 +3,7 @@
  *
  * D1  Percentiles stand on an axis of nines: 0 is 0 %, 1 is 90 %, 2 is 99 %. A curve ends where its count of values does: of
  *     1,000 values nobody knows the 99.99th percentile.
- * D2  Latencies are of all runs together; rates are run by run, in steps of half a second.
+ * D2  Latencies are of all runs together; rates are run by run, in steps of half a second or those they come with.
  * D3  A subject has the same colour everywhere: its place in `subjects`.
  */
 import { LatencyHistogram } from '../histogram.ts';
@@ -70,26 +70,26 @@ function valueAt(latency: LatencyHistogram, nines: number): number | null {
 
 /** D2 */
 function rateChart(noun: string, subjects: readonly string[], stretches: readonly StretchRecord[]): Chart {
-  const found = stretches.flatMap(({ rate, subject }) =>
-    rate?.noun === noun ? [{ subject, points: rate.points }] : [],
-  );
-  const stepOf = (point: RatePoint) => Math.round(point.atSeconds / rateStepSeconds);
-  const last = Math.max(0, ...found.flatMap(({ points }) => points.map(stepOf)));
-  const x = steps(last, rateStepSeconds);
+  const found = stretches.flatMap(({ rate, subject }) => (rate?.noun === noun ? [{ subject, ...rate }] : []));
+  const step = Math.min(...found.map(({ stepSeconds = rateStepSeconds }) => stepSeconds));
+  const stepOf = (point: RatePoint) => Math.round(point.atSeconds / step);
+  const used = found.flatMap(({ points }) => points.map(stepOf));
+  const [first, last] = [Math.min(0, ...used), Math.max(0, ...used)];
+  const x = steps(last - first, step, first);
   const series = subjects.flatMap((subject, colour) => {
     const own = found.filter((one) => one.subject === subject);
     return own.map(({ points }, run): Series => {
       const label = own.length === 1 ? subject : `${subject}, run ${run + 1}`;
       const byStep = new Map(points.map((point) => [stepOf(point), point.perSecond]));
-      return { label, colour, repeat: run > 0, values: x.map((_, step) => byStep.get(step) ?? null) };
+      return { label, colour, repeat: run > 0, values: x.map((_, at) => byStep.get(first + at) ?? null) };
     });
   });
   return { kind: 'rate', title: `${noun} a second`, unit: '/s', x, series };
 }
 
-/** 0, step, 2 step … `count` step. */
-function steps(count: number, step: number): number[] {
-  return Array.from({ length: count + 1 }, (_, at) => Math.round(at * step * 100) / 100);
+/** So many steps, from the `first`th on: 0, step, 2 step … `count` step. */
+function steps(count: number, step: number, first = 0): number[] {
+  return Array.from({ length: count + 1 }, (_, at) => Math.round((first + at) * step * 100) / 100);
 }
 
 function unique(texts: readonly string[]): string[] {
