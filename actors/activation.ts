@@ -5,7 +5,7 @@
  * L1  The state is the log's, up to the position that the first append will expect.
  * L2  A log of a higher epoch than ours belongs to somebody else: nothing is answered from it.
  * L3  Where the previous owner may still write, an epoch record of ours stands in the log before anything is answered;
- *     one is enough for as long as we own the slot.
+ *     one is enough for as long as we own the slot. An empty log is fenced when somebody listens to it (channel-actor.ts).
  * L4  An empty log under an existing snapshot is a fault, not a new stream.
  * L5  What a former owner left when it released the slot is the log's end as nobody else could have changed it: it had
  *     fenced the log where that was needed, and finished. It is used once; the first append compares as every other.

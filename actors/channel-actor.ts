@@ -98,7 +98,7 @@ export class ChannelActor implements Behaviour<ActorMessage> {
       return 'done';
     }
     this.#decideAll();
-    if (this.#events.length > 0) return this.#commit();
+    if (this.#events.length > 0 || this.#mustFence()) return this.#commit();
     this.#finish();
     return 'done';
   }
@@ -218,6 +218,15 @@ export class ChannelActor implements Behaviour<ActorMessage> {
     if (ticket.bytes * 6 < limits.eventFrameBytesMax) return step;
     const { length } = eventFrameBytes(this.#home.entry.stream, 0, first);
     return length > limits.eventFrameBytesMax ? { kind: 'refused', failure: rejected('msg_too_long') } : step;
+  }
+
+  /**
+   * Nobody ever wrote here, and so nothing was fenced: anybody may ask for ids that do not exist. But who listens must not
+   * miss what the former owner may still write first.
+   */
+  #mustFence(): boolean {
+    if (!this.#home.fence || this.#ready().log.position.sequence > 0) return false;
+    return this.#messages.some((message) => message.kind === 'look' && message.toListen);
   }
 
   async #commit(): Promise<TurnEnd> {

@@ -20,6 +20,9 @@ import { markDirty } from './gateway-slots.ts';
 import { OPEN, slotFor, type Ask, type Stream, type Turn, type User } from './gateway-state.ts';
 import { beginStream, dropIfUnused, noteTail, obtainStream } from './gateway-stream.ts';
 
+/** Further than anything is replayed: a leave among events that were skipped. */
+const NOWHERE = Number.MAX_SAFE_INTEGER;
+
 export function obtainUser(turn: Turn, id: UserId, team: TeamId): User {
   const { state } = turn;
   const known = state.users.get(id);
@@ -124,7 +127,7 @@ function answered(turn: Turn, ask: Ask, admission: Admission): void {
   const { user, stream } = ask;
   const has = user.streams.includes(stream);
   if (admission.admitted && admission.seq >= ask.leftAt && !has) addStream(turn, user, stream, ask.from);
-  else if (!admission.admitted && has) removeStream(turn, user, stream);
+  else if (!admission.admitted && has) removeStream(turn, user, stream, NOWHERE);
   finish(turn, ask);
   if (admission.admitted) noteTail(turn, stream, admission.seq);
   if (user.phase.kind !== 'opening' || stream.id !== user.id) return;
@@ -221,7 +224,7 @@ export function left(turn: Turn, stream: Stream, effect: Effect): void {
     if (user === undefined) continue;
     const ask = user.asks?.get(stream.id);
     if (ask !== undefined) ask.leftAt = stream.last;
-    removeStream(turn, user, stream);
+    removeStream(turn, user, stream, stream.last);
     rememberLeave(turn, user, stream);
     // More of the stream is known to exist, and may hold another join: the stream is kept until the owner has answered.
     if (stream.tail > stream.last) request(turn, user, stream.id);
@@ -237,10 +240,11 @@ function rememberLeave({ state }: Turn, user: User, stream: Stream): void {
   if (leaves.size > state.limits.leavesRememberedMax && oldest !== undefined) leaves.delete(oldest);
 }
 
-function removeStream(turn: Turn, user: User, stream: Stream): void {
+/** `leftAt`: where in the stream, or NOWHERE. */
+function removeStream(turn: Turn, user: User, stream: Stream, leftAt: number): void {
   const at = user.streams.indexOf(stream);
   if (at < 0) return;
   user.streams.splice(at, 1);
   stream.userCount -= 1;
-  for (const session of user.sessions) stopFollowing(turn, session, stream);
+  for (const session of user.sessions) stopFollowing(turn, session, stream, leftAt);
 }

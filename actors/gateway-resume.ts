@@ -13,6 +13,9 @@
  * R5  A cursor ahead of this gateway is either right, when the client was at a faster one, or beyond the log's end. The
  *     owner knows: the gateway reads the event at the cursor, and either waits until it has come that far or resyncs.
  * R6  So may a whole channel be that the user has just joined: its cursor is kept until the join is heard of here.
+ * R7  hello names streams, and `resume` says from where: a stream that the user leaves in between is still due from there
+ *     up to the leave, as for a session that catches up when its user leaves; or a `resync`, where only the owner knows
+ *     the place of the leave.
  */
 import { errorFrame, FRAME_ERROR, jsonFrame, type ClientFrame } from '../protocol/client-frames.ts';
 import { CLOSE } from '../protocol/close-codes.ts';
@@ -25,6 +28,7 @@ import { LIVE, type Session, type SessionPhase, type Stream, type Turn, type Wai
 import { dropIfUnused, noteTail } from './gateway-stream.ts';
 
 type ResumeFrame = Extract<ClientFrame, { kind: 'resume' }>;
+type Resuming = Extract<SessionPhase, { kind: 'resuming' }>;
 
 export function resume(turn: Turn, session: Session, frame: ResumeFrame): void {
   const { phase } = session;
@@ -57,12 +61,22 @@ export function startFollowingLate(turn: Turn, session: Session, stream: Stream,
 
 function begin(turn: Turn, session: Session, from: Map<StreamId, number>, replyTo: number | undefined): void {
   // One too many while this loop runs, so that the first stream to catch up does not end it.
-  const phase: Extract<SessionPhase, { kind: 'resuming' }> = { kind: 'resuming', replyTo, behind: 1 };
+  const phase: Resuming = { kind: 'resuming', replyTo, behind: 1 };
   session.phase = phase;
   turn.state.unready.delete(session);
+  for (const waiter of session.waiters?.values() ?? []) catchUpToLeave(turn, waiter, phase, from);
   for (const stream of session.user.streams) startFollowing(turn, session, stream, from.get(stream.id) ?? stream.last);
   phase.behind -= 1;
   finishIfCaughtUp(turn, session);
+}
+
+/** R7. A client that has seen more than the leave was at a faster gateway: its user may be back (R6). */
+function catchUpToLeave(turn: Turn, waiter: Waiter, phase: Resuming, from: ReadonlyMap<StreamId, number>): void {
+  const { session, stream, target } = waiter;
+  waiter.position = from.get(stream.id) ?? target;
+  if (waiter.position > target) keepUnheard(turn, session, stream.id, waiter.position);
+  phase.behind += 1;
+  advance(turn, waiter);
 }
 
 /** The session is to get every event of the stream after `position`. */
@@ -70,9 +84,13 @@ function startFollowing(turn: Turn, session: Session, stream: Stream, position: 
   switch (session.phase.kind) {
     case 'setting-up':
       return;
-    case 'awaiting-resume':
-      session.phase.from.set(stream.id, position);
+    case 'awaiting-resume': {
+      const left = waiterOf(stream, session);
+      // It left after hello and is back: it goes on from where it would have, through all of that.
+      if (left === undefined) session.phase.from.set(stream.id, position);
+      else removeWaiter(turn, left);
       return;
+    }
     case 'resuming':
     case 'live':
       return catchUp(turn, session, stream, position);
@@ -92,16 +110,21 @@ function catchUp(turn: Turn, session: Session, stream: Stream, position: number)
     turn.out.push({ kind: 'subscribe', session: session.number, topic: stream.id });
     return;
   }
+  const waiter = addWaiter(session, stream, position);
+  if (waiter.ahead > 0) aimAtCursor(waiter);
+  if (session.phase.kind === 'resuming') session.phase.behind += 1;
+  advance(turn, waiter);
+}
+
+function addWaiter(session: Session, stream: Stream, position: number): Waiter {
   const ahead = position > stream.last ? position : 0;
   const waiter: Waiter = {
     ...{ session, stream, position, target: stream.last, ahead, failures: 0 },
     ...{ queue: [], queueBytes: 0, overflowed: false, left: false },
   };
-  if (ahead > 0) aimAtCursor(waiter);
   (stream.waiters ??= new Map<Session, Waiter>()).set(session, waiter);
   (session.waiters ??= new Map<Stream, Waiter>()).set(stream, waiter);
-  if (session.phase.kind === 'resuming') session.phase.behind += 1;
-  advance(turn, waiter);
+  return waiter;
 }
 
 /** Reads on, or joins the topic when the pages have met the queue. */
@@ -222,15 +245,22 @@ export function meetWaiters(turn: Turn, stream: Stream): void {
   }
 }
 
-/** The user left the stream, at its place in it; a session that catches up still gets what came before. */
-export function stopFollowing(turn: Turn, session: Session, stream: Stream): void {
+/** The user left the stream, at its place in it; a session that catches up still gets what came before. `upTo`: that place. */
+export function stopFollowing(turn: Turn, session: Session, stream: Stream, upTo: number): void {
   const waiter = waiterOf(stream, session);
   // One that is ahead of this gateway has seen more than the leave already.
   if (waiter !== undefined) return waiter.ahead > stream.last ? endWaiter(turn, waiter) : leaveWaiter(waiter);
-  if (session.phase.kind === 'awaiting-resume') session.phase.from.delete(stream.id);
+  if (session.phase.kind === 'awaiting-resume') awaitCursor(session, stream, upTo);
   else if (session.phase.kind !== 'setting-up') {
     turn.out.push({ kind: 'unsubscribe', session: session.number, topic: stream.id });
   }
+}
+
+/** R7: until the client says from where. */
+function awaitCursor(session: Session, stream: Stream, upTo: number): void {
+  const waiter = addWaiter(session, stream, stream.last);
+  waiter.target = upTo;
+  waiter.left = true;
 }
 
 function leaveWaiter(waiter: Waiter): void {

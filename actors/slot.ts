@@ -110,7 +110,16 @@ export class Slot implements TicketOwner {
 
   /** The stream's committed state, through its actor; undefined when it is not to be had now. */
   look(stream: StreamId): Promise<StreamState | undefined> {
-    return new Promise((resolve) => this.#tell(stream, { kind: 'look', done: resolve }, 0));
+    return this.#look(stream, false);
+  }
+
+  /** As `look`, for somebody who is to hear of everything behind it. */
+  lookToListen(stream: StreamId): Promise<StreamState | undefined> {
+    return this.#look(stream, true);
+  }
+
+  #look(stream: StreamId, toListen: boolean): Promise<StreamState | undefined> {
+    return new Promise((resolve) => this.#tell(stream, { kind: 'look', toListen, done: resolve }, 0));
   }
 
   /** A log of ours showed a higher epoch: another owner exists, or existed. */

@@ -6,7 +6,8 @@
  *     and answer are made in one go, when all entries are decided; who left in between is told to ask again.
  * B2  `cursors` registers interest at once and activates nothing. What the gateway missed follows: from the hot tail or
  *     the log, read at a bounded rate behind live traffic; or a `resync`, when it is too much or not there.
- * B3  A slot whose previous owner may still be writing is fenced, stream by stream, before a cursor is called right.
+ * B3  A slot whose previous owner may still be writing is fenced, stream by stream, before a cursor is called right; one
+ *     that is empty too.
  */
 import type { LogPosition } from '../broker/log-position.ts';
 import type { Admission, SlotCommand } from '../protocol/commands.ts';
@@ -54,7 +55,7 @@ export class Subscriptions {
     for (const [stream, seq] of command.entries) {
       const entry = slot.streams.hold(stream);
       entry.interest = this.#context.interests.with(entry.interest, outbox);
-      const known = entry.seq;
+      const known = isPlaced(slot, entry) ? entry.seq : -1;
       slot.streams.letGo(entry);
       if (known === seq) continue;
       const check = () => this.#check(slot, stream, outbox, seq);
@@ -92,10 +93,10 @@ export class Subscriptions {
 
   /** Makes `entry.seq` known; the failure when it cannot be. */
   async position(slot: Slot, entry: SlotEntry): Promise<Failure | undefined> {
-    if (entry.seq >= 0) return undefined;
+    if (isPlaced(slot, entry)) return undefined;
     const { stream } = entry;
     if (slot.grant.fence || entry.actor !== undefined) {
-      const state = await slot.look(stream);
+      const state = await slot.lookToListen(stream);
       // An actor that is ready has said what it fanned out last.
       return state === undefined || entry.seq < 0 ? retryable('activating') : undefined;
     }
@@ -196,4 +197,9 @@ export class Subscriptions {
     const tail = await slot.reads.tail(stream);
     return tail.ok ? tail.value.position : undefined;
   }
+}
+
+/** Where the stream ends is known for certain. That it is empty may have been seen by one who did not fence it (B3). */
+function isPlaced(slot: Slot, entry: SlotEntry): boolean {
+  return entry.seq > 0 || (entry.seq === 0 && !slot.grant.fence);
 }

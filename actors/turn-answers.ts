@@ -23,8 +23,8 @@ export type ActorMessage =
   | { readonly kind: 'command'; readonly command: StreamCommand; readonly ticket: Ticket }
   /** May the user subscribe? Undefined: yes. */
   | { readonly kind: 'admit'; readonly user: UserId; readonly done: (failure: Failure | undefined) => void }
-  /** The committed state; undefined when it is not to be had. */
-  | { readonly kind: 'look'; readonly done: (state: StreamState | undefined) => void };
+  /** The committed state; undefined when it is not to be had. `toListen`: somebody is about to, from where it ends. */
+  | { readonly kind: 'look'; readonly toListen: boolean; readonly done: (state: StreamState | undefined) => void };
 
 /** A message of the turn, what was decided, and the seq of its first event. */
 export interface Item {

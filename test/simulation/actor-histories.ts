@@ -26,7 +26,7 @@ export async function runActorHistory(options: SimOptions): Promise<SimWorld> {
   for (let i = 0; i < ACTS; i += 1) clock.setTimeout(() => load.act(), rng.float() * TROUBLE_MS);
   const faults = rng.int(6);
   for (let i = 0; i < faults; i += 1) clock.setTimeout(() => trouble(world, cluster), rng.float() * TROUBLE_MS);
-  if (rng.int(2) === 0) {
+  if (rng.int(4) > 0) {
     clock.setTimeout(() => loseBatches(world, cluster), TROUBLE_MS - rng.float() * LOST_AT_THE_END_MS);
   }
   await world.run(TROUBLE_MS);

@@ -19,6 +19,8 @@ interface Pending {
 }
 
 const REPOST_MS = 40;
+/** From hello to `resume` at most: its user may come and go in between. */
+const RESUME_MS = 60;
 
 export class SimDevice {
   readonly name: string;
@@ -34,8 +36,6 @@ export class SimDevice {
   #frames = 0;
   /** Streams that it was told its user left. */
   readonly #absent = new Set<StreamId>();
-  /** Named in the last resume, and nothing came of them since. */
-  #untold = new Set<StreamId>();
   /** After a resync the stream goes on behind this, wherever. */
   readonly #resynced = new Set<StreamId>();
 
@@ -106,13 +106,11 @@ export class SimDevice {
     const cursors = Object.fromEntries([...this.cursors].filter(([stream]) => stream in hello));
     // What it does not name is no longer its user's to see.
     for (const stream of [...this.cursors.keys()]) if (!(stream in hello)) this.cursors.delete(stream);
-    this.#untold = new Set(this.cursors.keys());
-    // The gateway is still in the turn in which it said hello, as a real client's frame never is.
     const [gateway, session] = [this.#gateway, this.#session];
-    this.#world.clock.defer(() => {
+    this.#world.clock.setTimeout(() => {
       if (this.#session === session && gateway?.alive === true)
         gateway.receive(session, { id: 0, type: 'resume', cursors });
-    });
+    }, this.#world.rng.int(RESUME_MS));
   }
 
   #replied(id: number, frame: Frame): void {
@@ -167,16 +165,9 @@ export class SimDevice {
       this.#world.history.violate('what is delivered stands in the log', `${this.name} got ${seq}`, stream);
     }
     const { body } = stored ?? {};
-    if (this.#untold.delete(stream) && this.#leftAfter(stream)) this.#absent.add(stream);
     if (this.#absent.has(stream) || !this.cursors.has(stream)) this.#begin(stream, seq);
     this.#moveTo(stream, seq, 'event');
     if (body?.kind === 'left' && body.user === this.user) this.#absent.add(stream);
-  }
-
-  /** Its user left between hello and `resume`: that gateway follows nothing for it there, up to its next join. */
-  #leftAfter(stream: StreamId): boolean {
-    const body = this.#world.book.event(stream, (this.cursors.get(stream) ?? 0) + 1)?.body;
-    return body?.kind === 'left' && body.user === this.user;
   }
 
   /** Into a stream that it was not in: at its user's join at the latest. What is before that it could read anyway. */

@@ -10,6 +10,7 @@ import type { UserId } from '../../../protocol/ids.ts';
 import {
   ALICE,
   BOB,
+  CAROL,
   channelMeta,
   GENERAL,
   LabClient,
@@ -117,6 +118,27 @@ describe('two owners at once', () => {
     expect(await other.direct(GENERAL, { kind: 'info', viewer: ALICE })).toMatchObject({ ok: true });
     expect(await stale.direct(GENERAL, post(ALICE, 'late', 2))).toMatchObject({ ok: false });
     expect(stale.fenced).toEqual([SLOT]);
+  });
+
+  test('and on one that was never written to, once somebody listens; until then nothing is stored', async () => {
+    const slot = slotOf(CAROL);
+    const [stale, other] = [startWorker('worker-1'), startWorker('worker-2')];
+    stale.own(slot, 1);
+    stale.deafen();
+    other.own(slot, 2, true);
+    const gateway = new LabGateway(hub.connect('gateway'), 'gateway');
+    const records = () => hub.streams.last('BELFRY_LOG_0', subjects.log(1, slot, CAROL)).kind;
+    expect(await other.direct(CAROL, { kind: 'memberships' })).toMatchObject({ ok: true });
+    expect(records()).toBe('absent');
+    const admit = { kind: 'admit', gateway: gateway.ref, entries: [[CAROL, CAROL]] } as const;
+    const { admissions } = await gateway.client.askSlot(CAROL, admit);
+    expect(admissions).toMatchObject([{ admitted: true, seq: 0 }]);
+    // The former owner has not heard of it, and would have told its own gateways only.
+    const note = { kind: 'note-membership', meta: channelMeta(), channelSeq: 1, member: true } as const;
+    expect(await stale.direct(CAROL, note)).toMatchObject({ ok: false });
+    expect(stale.fenced).toEqual([slot]);
+    expect(await other.direct(CAROL, note)).toMatchObject({ ok: true });
+    await until('the first event', () => gateway.seqs(CAROL).length === 1);
   });
 });
 
@@ -263,6 +285,20 @@ describe('members', () => {
     expect((await webapp.ask(user, { kind: 'memberships' })).channels).toEqual([]);
     await webapp.ask(GENERAL, { kind: 'info', viewer: ALICE });
     await until('the note', async () => (await webapp.ask(user, { kind: 'memberships' })).channels.length === 1);
+  });
+
+  test('whoever asked for a change asks again when the owner dies: answered, it has been told', async () => {
+    const worker = await startOwner([ALICE]);
+    const user = userId(7);
+    worker.host.abandon(slotOf(user), 'moved');
+    const before = logEnd();
+    const joining = webapp.ask(GENERAL, { kind: 'join', user, mutation: mutation('j') });
+    await until('the join in the log', () => logEnd() > before);
+    worker.host.abandon(SLOT, 'died');
+    worker.own(slotOf(user), 2);
+    worker.own(SLOT, 2, true);
+    await joining;
+    expect((await webapp.ask(user, { kind: 'memberships' })).channels).toHaveLength(1);
   });
 });
 
