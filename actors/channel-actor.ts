@@ -111,7 +111,7 @@ export class ChannelActor implements Behaviour<ActorMessage> {
     return this.#notes.size > 0 || this.#snapshots.busy;
   }
 
-  /** The slot is being handed over: no answer waits for members to be told any more. */
+  /** The slot is being handed over: its next owner tells members, and answers. */
   hurry(): void {
     this.#notes.letGo();
   }

@@ -6,6 +6,8 @@
  * N1  Per user the notes go out in the order of their seq, one at a time: a join never overtakes the leave before it.
  * N2  A note is kept until the user's stream answered that it has it. The receiver is idempotent by seq.
  * N3  At most `inFlightMax` notes are on their way, at most `waitingMax` are kept (checked by whoever decides joins).
+ * N4  Who waits for notes that are given up here is told so, and asks whoever has the conversation next: that one sends
+ *     them, however quiet the conversation is.
  */
 import type { CommandSender } from '../cluster/command-sender.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
@@ -27,6 +29,7 @@ interface Waiter {
   /** Whose notes are missing. */
   readonly users: Set<UserId>;
   readonly done: () => void;
+  readonly lost: () => void;
   readonly patience: Timer;
 }
 
@@ -72,20 +75,21 @@ export class MembershipOutbox {
 
   /**
    * Calls `done` once every kept note of these users up to `seq` is delivered, at once if there is none; and after
-   * `membershipAnswerWaitMs` in any case, before the sender of the command would give up on a change that stands.
+   * `membershipAnswerWaitMs` in any case, before the sender of the command would give up on a change that stands. Or calls
+   * `lost`, when nobody here delivers them any more (N4).
    */
-  whenDelivered(users: readonly UserId[], upTo: number, done: () => void): void {
+  whenDelivered(users: readonly UserId[], upTo: number, done: () => void, lost: () => void): void {
     const missing = new Set(users.filter((user) => (this.#notes.get(user)?.[0]?.seq ?? Number.MAX_VALUE) <= upTo));
     // Beyond the limit the answer comes before the notes are delivered; nothing is lost by that.
     if (missing.size === 0 || this.#waiters.size >= limits.membershipNotesWaitingMax) return done();
     const patience = this.#options.clock.setTimeout(() => this.#settle(waiter), limits.membershipAnswerWaitMs);
-    const waiter: Waiter = { upTo, users: missing, done, patience };
+    const waiter: Waiter = { upTo, users: missing, done, lost, patience };
     this.#waiters.add(waiter);
   }
 
-  /** Whoever waits is let go: what they wait for is in the log. */
+  /** N4, for all who wait. */
   letGo(): void {
-    for (const waiter of [...this.#waiters]) this.#settle(waiter);
+    for (const waiter of [...this.#waiters]) this.#end(waiter, waiter.lost);
   }
 
   close(): void {
@@ -158,8 +162,12 @@ export class MembershipOutbox {
   }
 
   #settle(waiter: Waiter): void {
+    this.#end(waiter, waiter.done);
+  }
+
+  #end(waiter: Waiter, say: () => void): void {
     waiter.patience.cancel();
     this.#waiters.delete(waiter);
-    waiter.done();
+    say();
   }
 }

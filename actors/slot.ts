@@ -140,8 +140,7 @@ export class Slot implements TicketOwner {
   }
 
   /**
-   * Answers that only wait for members to be told are given at once: what members miss is sent by the next owner. Gives
-   * what that one may begin with.
+   * Who only waits for members to be told is sent to the next owner, which does that. Gives what that one may begin with.
    */
   async close(budget: HotBudget | undefined): Promise<HotChunks> {
     this.#closing = true;

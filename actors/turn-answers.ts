@@ -5,7 +5,7 @@
 import { assert } from '../platform/assert.ts';
 import { limits } from '../platform/limits.ts';
 import type { StreamCommand } from '../protocol/commands.ts';
-import { retryable, type Failure } from '../protocol/errors.ts';
+import { retryable, unknownFate, type Failure } from '../protocol/errors.ts';
 import type { DurableEvent } from '../protocol/events.ts';
 import { typingFrame } from '../protocol/frames.ts';
 import type { UserId } from '../protocol/ids.ts';
@@ -91,9 +91,12 @@ export class TurnAnswers {
     }
     const users = usersOf(command);
     const reply = () => answers.result(ticket, item.result, REPLY_BYTES + users.length * USER_BYTES);
+    if (users.length === 0) return reply();
+    // The next owner finds that the change stands, and tells who has to hear of it before it answers.
+    const lost = () => answers.failure(ticket, unknownFate('members are not told yet'));
     // A member's own list of channels is right as soon as the change is answered.
-    if (users.length === 0 || this.#home.closing()) return reply();
-    this.#notes.whenDelivered(users, this.#home.entry.seq, reply);
+    this.#notes.whenDelivered(users, this.#home.entry.seq, reply, lost);
+    if (this.#home.closing()) this.#notes.letGo();
   }
 
   #answerRepeatedPost(ticket: Ticket, seq: number): void {

@@ -287,14 +287,17 @@ describe('members', () => {
     await until('the note', async () => (await webapp.ask(user, { kind: 'memberships' })).channels.length === 1);
   });
 
-  test('whoever asked for a change asks again when the owner dies: answered, it has been told', async () => {
+  test.each([
+    ['is given up', async (worker: LabWorker) => worker.host.abandon(SLOT, 'evicted')],
+    ['is handed over', async (worker: LabWorker) => worker.leave(SLOT)],
+  ])('whoever asked for a change asks again when its slot %s: answered, it has been told', async (_how, lose) => {
     const worker = await startOwner([ALICE]);
     const user = userId(7);
     worker.host.abandon(slotOf(user), 'moved');
     const before = logEnd();
     const joining = webapp.ask(GENERAL, { kind: 'join', user, mutation: mutation('j') });
     await until('the join in the log', () => logEnd() > before);
-    worker.host.abandon(SLOT, 'died');
+    await lose(worker);
     worker.own(slotOf(user), 2);
     worker.own(SLOT, 2, true);
     await joining;

@@ -30,6 +30,8 @@ beforeEach(() => {
   outbox = new MembershipOutbox({ sender, clock, logger: silentLogger, meta: () => channelMeta() });
 });
 
+const fail = () => expect.unreachable();
+
 test('one user hears in order: the second note waits for the first', async () => {
   outbox.add({ user: ALICE, seq: 2, member: true });
   outbox.add({ user: ALICE, seq: 3, member: false });
@@ -45,7 +47,7 @@ test('one user hears in order: the second note waits for the first', async () =>
 test('an undelivered note is kept, is sent again, and lets nobody go before', async () => {
   let done = false;
   outbox.add({ user: ALICE, seq: 2, member: true });
-  outbox.whenDelivered([ALICE, BOB], 2, () => (done = true));
+  outbox.whenDelivered([ALICE, BOB], 2, () => (done = true), fail);
   await sent[0]?.settle(false);
   expect([done, outbox.size]).toEqual([false, 1]);
   await clock.advanceAndSettle(limits.membershipNoteRetryMs);
@@ -57,7 +59,7 @@ test('who waits for a seq is not held up by later notes', async () => {
   let done = false;
   outbox.add({ user: ALICE, seq: 2, member: true });
   outbox.add({ user: ALICE, seq: 9, member: false });
-  outbox.whenDelivered([ALICE], 2, () => (done = true));
+  outbox.whenDelivered([ALICE], 2, () => (done = true), fail);
   await sent[0]?.settle(true);
   expect(done).toBe(true);
 });
@@ -65,7 +67,7 @@ test('who waits for a seq is not held up by later notes', async () => {
 test('nobody waits for ever: past its patience an answer goes out, and the note is still kept', async () => {
   let answers = 0;
   outbox.add({ user: ALICE, seq: 2, member: true });
-  outbox.whenDelivered([ALICE], 2, () => (answers += 1));
+  outbox.whenDelivered([ALICE], 2, () => (answers += 1), fail);
   clock.advance(limits.membershipAnswerWaitMs - 1);
   expect(answers).toBe(0);
   clock.advance(1);
@@ -88,10 +90,11 @@ test('a note seen before, from the snapshot or the log, is not sent twice', () =
   expect(outbox.pending()).toEqual([{ user: ALICE, seq: 5, member: true }]);
 });
 
-test('closing lets everybody go who waits', () => {
-  let done = false;
+test('closing tells everybody who waits that the notes are lost here', () => {
+  const told: string[] = [];
   outbox.add({ user: ALICE, seq: 2, member: true });
-  outbox.whenDelivered([ALICE], 2, () => (done = true));
+  const [done, lost] = ['done', 'lost'].map((what) => () => void told.push(what)) as [() => void, () => void];
+  outbox.whenDelivered([ALICE], 2, done, lost);
   outbox.close();
-  expect(done).toBe(true);
+  expect(told).toEqual(['lost']);
 });
