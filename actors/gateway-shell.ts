@@ -17,6 +17,7 @@ import type { GatewayRef, Reply, SlotCommand, SlotResult, StreamResult } from '.
 import { DecodeError } from '../protocol/errors.ts';
 import type { Incarnation } from '../protocol/ids.ts';
 import { decodeRegionEntries, decodeRegionHead } from '../protocol/region-batches.ts';
+import { BatchRest } from './batch-rest.ts';
 import { FrameSlices } from './frame-slices.ts';
 import { decide, type GatewayView } from './gateway-actor.ts';
 import { gatewayLimits, type GatewayLimits } from './gateway-limits.ts';
@@ -66,6 +67,7 @@ export class GatewayShell {
   readonly #reads: GatewayReads;
   readonly #frames: FrameSlices;
   readonly #batches: FrameSlices;
+  readonly #rest: BatchRest;
   readonly #answers: TurnSlices;
   readonly #inbox: GatewayMessage[] = [];
   readonly #ticks: Timer;
@@ -94,6 +96,7 @@ export class GatewayShell {
       limits: { frameSliceMs: limits.batchSliceMs, frameBacklogBytesMax: limits.batchBacklogBytesMax },
       handle: (kind, bytes) => (kind === REGION ? this.#regionBatch(bytes) : this.#batch(bytes)),
     });
+    this.#rest = new BatchRest({ clock, limits, handle: (kind, bytes) => this.#batches.take(kind, bytes) });
     this.#ticks = options.clock.setInterval(() => this.post({ kind: 'tick' }), limits.gatewayTickMs);
   }
 
@@ -135,12 +138,12 @@ export class GatewayShell {
 
   /** One batch as it came; valid during the call. */
   receive(bytes: Uint8Array): void {
-    this.#batches.take(OWN, bytes);
+    this.#rest.take(OWN, bytes);
   }
 
   /** The same of a region batch. What comes by both is to be given in the order in which it came. */
   receiveRegion(bytes: Uint8Array): void {
-    this.#batches.take(REGION, bytes);
+    this.#rest.take(REGION, bytes);
   }
 
   /** Says goodbye to every session and resolves when all are closed. */

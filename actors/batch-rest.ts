@@ -1,0 +1,87 @@
+/**
+ * When workers' batches are handled: at once, as long as that and the writes to sockets that follow from it take no more
+ * than a share of the gateway's time. Beyond that share it rests in between; what comes meanwhile is handled together, so
+ * each socket gets it in one write. The write is the dearest part of a delivery.
+ *
+ * Invariants:
+ * B1  Batches are handled in the order in which they came.
+ * B2  A batch waits for at most `batchRestMsMax`, and not at all while the gateway is busy with batches for less than
+ *     `batchShare` of its time, nor for the first `batchBurstMs` of more.
+ * B3  Beyond `batchBacklogBytesMax` what waits is handled at once.
+ */
+import type { Clock } from '../platform/clock.ts';
+
+export interface BatchRestOptions {
+  readonly clock: Pick<Clock, 'monotonicMs' | 'defer' | 'setTimeout'>;
+  readonly limits: {
+    readonly batchShare: number;
+    readonly batchBurstMs: number;
+    readonly batchRestMsMax: number;
+    readonly batchBacklogBytesMax: number;
+  };
+  /** `bytes` are only valid during the call. */
+  readonly handle: (kind: number, bytes: Uint8Array) => void;
+}
+
+interface Waiting {
+  readonly kind: number;
+  readonly bytes: Uint8Array;
+}
+
+export class BatchRest {
+  readonly #options: BatchRestOptions;
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  /** In a turn that handles batches, or resting from one. */
+  #state: 'ready' | 'working' | 'resting' = 'ready';
+  /** Each turn moves it on by the time in which it is its share; ahead of now, the share is used up. */
+  #paidUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: BatchRestOptions) {
+    this.#options = options;
+  }
+
+  /** `kind`: handed on. `bytes` are only valid during the call. */
+  take(kind: number, bytes: Uint8Array): void {
+    if (this.#state === 'ready') this.#work();
+    if (this.#state === 'working') return this.#options.handle(kind, bytes);
+    this.#waiting.push({ kind, bytes: Buffer.from(bytes) });
+    this.#waitingBytes += bytes.length;
+    if (this.#waitingBytes > this.#options.limits.batchBacklogBytesMax) this.#handleWaiting();
+  }
+
+  #work(): void {
+    const { clock } = this.#options;
+    this.#state = 'working';
+    const startMs = clock.monotonicMs();
+    // The sockets' writes of this turn are done by then.
+    clock.defer(() => this.#rest(startMs));
+  }
+
+  #rest(startMs: number): void {
+    const { clock, limits } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const paidMs = Math.max(this.#paidUntilMs, startMs - limits.batchBurstMs) + (nowMs - startMs) / limits.batchShare;
+    this.#paidUntilMs = Math.min(paidMs, nowMs + limits.batchRestMsMax);
+    if (this.#paidUntilMs <= nowMs) {
+      this.#state = 'ready';
+      return;
+    }
+    this.#state = 'resting';
+    clock.setTimeout(() => this.#wake(), this.#paidUntilMs - nowMs);
+  }
+
+  #wake(): void {
+    this.#state = 'ready';
+    if (this.#waiting.length === 0) return;
+    this.#work();
+    this.#handleWaiting();
+  }
+
+  #handleWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    for (const { kind, bytes } of waiting) this.#options.handle(kind, bytes);
+  }
+}
