@@ -4,7 +4,7 @@
  *
  * Invariants:
  * Y1  A region's copy replaces those of all its gateways that listen, from as many of them on as the limit says, unless
- *     more than so many gateways of the region would get it for each that listens.
+ *     too many of the region's gateways would get it without listening: a copy costs more than is saved for a listener.
  * Y2  The way may change with every event: whatever it is, X4 (gateway-outbox.ts) keeps the order and sequence numbers
  *     show what came twice, so that a change needs no agreement with the gateways, and no hysteresis.
  */
@@ -19,20 +19,26 @@ export interface FanOutWay {
   add(entry: StreamedEntry, bytes: number): void;
 }
 
+/** As platform/limits-gateway.ts has them. */
+export interface FanOutLimits {
+  readonly regionBatchGatewaysCount: number;
+  readonly regionStrangersPerHundredMax: number;
+}
+
 export class FanOutWays {
-  readonly #gatewaysMin: number;
+  readonly #limits: FanOutLimits;
   /** Sets of many gateways only; forgotten when gateways come or go. */
   #known = new WeakMap<InterestSet, readonly FanOutWay[]>();
   /** Gateways alive in each region. */
   #sizes = new Map<string, number>();
 
-  /** `gatewaysMin`: of one region, from which on it gets one copy (Y1). */
-  constructor(gatewaysMin: number = limits.regionBatchGatewaysCount) {
-    this.#gatewaysMin = gatewaysMin;
+  constructor(own: Partial<FanOutLimits> = {}) {
+    const { regionBatchGatewaysCount, regionStrangersPerHundredMax } = limits;
+    this.#limits = { regionBatchGatewaysCount, regionStrangersPerHundredMax, ...own };
   }
 
   of(set: InterestSet): readonly FanOutWay[] {
-    if (set.outboxes.length < this.#gatewaysMin) return set.outboxes;
+    if (set.outboxes.length < this.#limits.regionBatchGatewaysCount) return set.outboxes;
     let ways = this.#known.get(set);
     if (ways === undefined) {
       ways = this.#choose(set);
@@ -61,8 +67,9 @@ export class FanOutWays {
 
   #wayOf(region: string, own: readonly GatewayOutbox[]): readonly FanOutWay[] {
     const [first] = own;
-    const reached = this.#sizes.get(region) ?? 0;
-    const pays = own.length >= this.#gatewaysMin && reached <= own.length * limits.regionGatewaysPerListenerMax;
+    const { regionBatchGatewaysCount, regionStrangersPerHundredMax } = this.#limits;
+    const strangers = Math.max(0, (this.#sizes.get(region) ?? 0) - own.length);
+    const pays = own.length >= regionBatchGatewaysCount && strangers * 100 <= own.length * regionStrangersPerHundredMax;
     return first === undefined || !pays ? own : [first.region];
   }
 }

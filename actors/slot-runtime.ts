@@ -25,7 +25,7 @@ import { Answers, type Ticket } from './answers.ts';
 import { AppendGate } from './append-gate.ts';
 import { CommitWindow } from './commit-window.ts';
 import { CursorChecks } from './cursor-checks.ts';
-import { FanOutWays } from './fan-out-ways.ts';
+import { FanOutWays, type FanOutLimits } from './fan-out-ways.ts';
 import { GatewayOutboxes } from './gateway-outbox.ts';
 import { HotTails } from './hot-tail.ts';
 import { HotStates } from './hot-states.ts';
@@ -55,14 +55,13 @@ export interface SlotHostOptions {
   readonly metrics: Metrics;
 }
 
-export interface SlotHostSettings {
+export interface SlotHostSettings extends Partial<FanOutLimits> {
   /** Log streams of the cluster. */
   readonly partitions: number;
   /** Named in frames. */
   readonly team?: TeamId;
-  /** Each absent: the limit of this name. */
+  /** Absent, as those of FanOutLimits: the limit of this name. */
   readonly actorIdleMs?: number;
-  readonly regionBatchGatewaysCount?: number;
 }
 
 /** `stop` ends the timers and sends what waits; slots are closed or abandoned before. */
@@ -299,6 +298,7 @@ function viaOf(envelope: Envelope): Envelope['via'] {
 
 function makeContext(options: SlotHostOptions, mayAppend: () => boolean): WorkerContext {
   const { clock, logger, messaging, records, sender, incarnation, metrics, settings } = options;
+  const { partitions, team, actorIdleMs: _, ...fanOutLimits } = settings;
   const outboxes = new GatewayOutboxes({ worker: incarnation, messaging, clock, fanoutTimer: metrics.hops.fanout });
   let recordNumber = 0;
   const onBug = (error: unknown): void => logger.error('read_failed', { error });
@@ -307,7 +307,7 @@ function makeContext(options: SlotHostOptions, mayAppend: () => boolean): Worker
     logger,
     sender,
     outboxes,
-    ways: new FanOutWays(settings.regionBatchGatewaysCount),
+    ways: new FanOutWays(fanOutLimits),
     answers: new Answers(messaging, outboxes, clock),
     hotTails: new HotTails({
       eventsPerStreamMax: limits.hotTailEventsPerChannelMax,
@@ -323,7 +323,7 @@ function makeContext(options: SlotHostOptions, mayAppend: () => boolean): Worker
     appends: new AppendGate(limits.appendsInFlightMax),
     commitWindow: new CommitWindow(clock),
     appendTimer: metrics.hops.append,
-    partitions: settings.partitions,
-    team: settings.team,
+    partitions,
+    team,
   };
 }

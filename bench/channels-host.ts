@@ -1,12 +1,12 @@
 /**
- * The worker of the channels scenario: a process with the actors, log and batches of `belfry worker`, that is given its
+ * The worker of the channels and spread scenarios: a process with the actors, log and batches of `belfry worker`, that is given its
  * slots by the scenario instead of the cluster.
  *
  * E1  A channel is live here as after a hand-off: the slots are opened with the chunks that a former owner's `close` gives,
  *     each channel with its seq and the gateway that listens to it.
  * E2  Its members' own streams, which live on other workers, are not there: what it has to tell them is answered at once.
  */
-import { createSlotHost, type RunningSlotHost } from '../actors/slot-runtime.ts';
+import { createSlotHost, type RunningSlotHost, type SlotHostSettings } from '../actors/slot-runtime.ts';
 import { packHot, type HotStream } from '../actors/hot-slot.ts';
 import type { BrokerMessage } from '../broker/broker.ts';
 import { connectNats } from '../broker/nats-broker.ts';
@@ -49,6 +49,8 @@ export type ChannelsHost = {
       /** Live channels; those below `logs` have a log, that ends at `seq`. */
       readonly live: number;
       readonly seq: number;
+      /** As SlotHostSettings'. */
+      readonly regionBatchGatewaysCount?: number;
     };
     readonly result: OpenedChannels;
   };
@@ -69,8 +71,9 @@ const pauses = new PerformanceObserver((list) => {
 });
 
 serveLoad<ChannelsHost>({
-  async open({ access, gateway, partitions, commands, live, seq }) {
-    host = await createHost(access, partitions, commands);
+  async open({ access, gateway, partitions, commands, live, seq, regionBatchGatewaysCount }) {
+    const ways = regionBatchGatewaysCount === undefined ? {} : { regionBatchGatewaysCount };
+    host = await createHost(access, { partitions, team: 'T0BENCH' as TeamId, ...ways }, commands);
     host.gatewaysAlive(new Map([[gateway.incarnation, gateway.region]]));
     const before = await measureMemory(systemClock);
     const startMs = systemClock.monotonicMs();
@@ -93,14 +96,14 @@ serveLoad<ChannelsHost>({
   },
 });
 
-async function createHost(access: NatsAccess, partitions: number, commands: string): Promise<RunningSlotHost> {
+async function createHost(access: NatsAccess, settings: SlotHostSettings, commands: string): Promise<RunningSlotHost> {
   const broker = await connectNats(access);
   const incarnation = access.incarnation as Incarnation;
   const made = createSlotHost({
     records: broker.records,
     messaging: broker.commands,
     sender: { toStream: () => Promise.resolve({ ok: true, result: {} } as never) },
-    settings: { partitions, team: 'T0BENCH' as TeamId },
+    settings,
     incarnation,
     clock: systemClock,
     rng: new SeededRng(1),

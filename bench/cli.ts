@@ -26,6 +26,7 @@ import { textReport } from './report/text-report.ts';
 import { resumeScenario } from './resume.ts';
 import { runScenario } from './run-scenario.ts';
 import type { Scenario } from './scenario.ts';
+import { spreadScenario } from './spread.ts';
 
 const scenarios: readonly Scenario[] = [
   appendScenario,
@@ -37,6 +38,7 @@ const scenarios: readonly Scenario[] = [
   mixedScenario,
   postsScenario,
   resumeScenario,
+  spreadScenario,
 ];
 
 /** Carries out `belfry bench …`, given what follows `bench`. @throws UsageError, CommanderError or BenchFailedError */

@@ -23,8 +23,8 @@ export const gatewayLimits = {
   batchBeatMs: 250,
   /** Gateways of one region that listen to a stream. From so many on its events are published once for the region... */
   regionBatchGatewaysCount: 16,
-  /** ... unless the region has more than so many gateways for each of them: then each gets its own copy after all. */
-  regionGatewaysPerListenerMax: 2,
+  /** ... unless more than so many others are there for a hundred that listen: then each gets its own copy after all. */
+  regionStrangersPerHundredMax: 25,
   /** Cursors a gateway verifies per second. Beyond: they wait behind live traffic. */
   cursorChecksPerSecondMax: 1_000,
   /** Events of one stream between a resuming client's cursor and the tail. Beyond: `resync`, nothing is replayed. */

@@ -34,11 +34,13 @@ export class SimWorker {
     const lane = this.broker.commands;
     const router = new CommandRouter({ lane, self: incarnation, clock: this.clock, logger: this.logger });
     const { regionBatchGatewaysCount } = world;
+    // Of two gateways one may listen: also then.
+    const regionStrangersPerHundredMax = 100;
     this.host = createSlotHost({
       records: world.lag(this.broker.records),
       messaging: lane,
       sender: router,
-      settings: { partitions: 1, team: TEAM, actorIdleMs: 300, regionBatchGatewaysCount },
+      settings: { partitions: 1, team: TEAM, actorIdleMs: 300, regionBatchGatewaysCount, regionStrangersPerHundredMax },
       incarnation,
       clock: this.clock,
       rng: world.rng,

@@ -3,7 +3,7 @@
  * commands, and gateways that keep every batch they get and check its numbering.
  */
 import { expect } from 'vitest';
-import { createSlotHost, type RunningSlotHost } from '../../actors/slot-runtime.ts';
+import { createSlotHost, type RunningSlotHost, type SlotHostSettings } from '../../actors/slot-runtime.ts';
 import type { Broker, BrokerMessage, Subscription } from '../../broker/broker.ts';
 import { COMMAND_QUEUE, SLOTS, subjects } from '../../broker/subjects.ts';
 import { CommandRouter } from '../../cluster/command-router.ts';
@@ -68,7 +68,7 @@ export class LabWorker {
   readonly #owned = new Set<number>();
   readonly #subscription: Subscription;
 
-  constructor(broker: Broker, name: string, clock: Clock) {
+  constructor(broker: Broker, name: string, clock: Clock, settings: Partial<SlotHostSettings> = {}) {
     this.incarnation = name as Incarnation;
     this.#broker = broker;
     const { logger, lines } = createMemoryLogger();
@@ -79,7 +79,7 @@ export class LabWorker {
       records: broker.records,
       messaging: broker.commands,
       sender: this.#router,
-      settings: { partitions: 1, team: TEAM },
+      settings: { partitions: 1, team: TEAM, ...settings },
       incarnation: this.incarnation,
       clock,
       rng: new SeededRng(1),
