@@ -4,7 +4,7 @@
  * becomes the cheaper one is where limits-gateway.ts should switch.
  *
  * D1  The worker is a process of the scenario's own with the code of `belfry worker`; the gateways are connections of one
- *     load process, for real ones would fill the machine: what they cost is not measured, nor do they differ by the way.
+ *     load process, for real ones would fill the machine: what they cost is not measured.
  * D2  Each point has a worker, gateways and a channel of its own, and both ways in turn.
  */
 import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
