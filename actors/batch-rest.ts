@@ -6,7 +6,7 @@
  * Invariants:
  * B1  Batches are handled in the order in which they came.
  * B2  A batch waits for at most `batchRestMsMax`, and not at all while the gateway is busy with batches for less than
- *     `batchShare` of its time, nor for the first `batchBurstMs` of more.
+ *     `batchShareMaxPercent` of its time, nor for the first `batchBurstMs` of more.
  * B3  Beyond `batchBacklogBytesMax` what waits is handled at once.
  */
 import type { Clock } from '../platform/clock.ts';
@@ -14,7 +14,7 @@ import type { Clock } from '../platform/clock.ts';
 export interface BatchRestOptions {
   readonly clock: Pick<Clock, 'monotonicMs' | 'defer' | 'setTimeout'>;
   readonly limits: {
-    readonly batchShare: number;
+    readonly batchShareMaxPercent: number;
     readonly batchBurstMs: number;
     readonly batchRestMsMax: number;
     readonly batchBacklogBytesMax: number;
@@ -61,7 +61,9 @@ export class BatchRest {
   #rest(startMs: number): void {
     const { clock, limits } = this.#options;
     const nowMs = clock.monotonicMs();
-    const paidMs = Math.max(this.#paidUntilMs, startMs - limits.batchBurstMs) + (nowMs - startMs) / limits.batchShare;
+    const turnMs = nowMs - startMs;
+    const paidMs =
+      Math.max(this.#paidUntilMs, startMs - limits.batchBurstMs) + (turnMs * 100) / limits.batchShareMaxPercent;
     this.#paidUntilMs = Math.min(paidMs, nowMs + limits.batchRestMsMax);
     if (this.#paidUntilMs <= nowMs) {
       this.#state = 'ready';

@@ -48,7 +48,7 @@ export const gatewayLimits = {
   batchSliceMs: 20,
   batchBacklogBytesMax: 64 * mib,
   /** Share of a gateway's time for workers' batches and what they write to sockets. Beyond: it rests, as batch-rest.ts says. */
-  batchShare: 0.7,
+  batchShareMaxPercent: 70,
   /** How much longer than that share allows it may be busy after a rest, and its longest rest. */
   batchBurstMs: 50,
   batchRestMsMax: 20,

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { BatchRest } from '../../../actors/batch-rest.ts';
 
-const limits = { batchShare: 0.5, batchBurstMs: 16, batchRestMsMax: 20, batchBacklogBytesMax: 10 };
+const limits = { batchShareMaxPercent: 50, batchBurstMs: 16, batchRestMsMax: 20, batchBacklogBytesMax: 10 };
 
 let nowMs: number;
 /** What the writes of a turn take. */
