@@ -6,6 +6,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SeededRng } from '../../../platform/rng.ts';
+import { eventFrameBytes } from '../../../protocol/frames.ts';
 import type { ChannelId, StreamId, UserId } from '../../../protocol/ids.ts';
 import { CheckingClient } from '../../support/gateway-client.ts';
 import { GatewayWorld } from '../../support/gateway-world.ts';
@@ -138,5 +139,33 @@ describe('the story', () => {
     expect(counts.gaps).toBeGreaterThan(0);
     expect(counts.events).toBeGreaterThan(50);
     expect(story.world.owner.tail(CHANNELS[0]! as StreamId)).toBeGreaterThan(10);
+  });
+});
+
+describe('what comes of a stream by its region before the gateway is admitted to it', () => {
+  it('is held within the bound for all held events, and what was dropped is asked for', () => {
+    const [alice, general] = [USERS[0]!, CHANNELS[0]!];
+    const gapHoldBytesMax = 2_000;
+    const world = new GatewayWorld({ limits: { gapHoldBytesMax } });
+    world.owner.join(alice, general);
+    const socket = world.open(alice);
+    while (world.state.streams.get(general) === undefined) {
+      world.flush();
+      world.carry();
+      world.answer();
+    }
+    const said = Array.from({ length: 50 }, () => world.owner.say(general, alice, 'x'));
+    const entries = said.map(({ seq, event }) => {
+      return { kind: 'event', stream: general, seq, frame: eventFrameBytes(general, seq, event, TEAM) } as const;
+    });
+    world.apply({ kind: 'region-batch', worker: world.owner.worker, number: 1, entries });
+    const frameBytes = entries[0]!.frame.length;
+    expect(world.state.heldBytes).toBeGreaterThan(gapHoldBytesMax / 2);
+    expect(world.state.heldBytes).toBeLessThanOrEqual(gapHoldBytesMax + frameBytes);
+    world.settle();
+    world.owner.say(general, alice, 'live');
+    world.settle();
+    expect(socket.frames.at(-1)).toMatchObject({ text: 'live' });
+    expect(world.state).toMatchObject({ heldBytes: 0, counts: { resyncs: 0 } });
   });
 });
