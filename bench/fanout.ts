@@ -165,4 +165,5 @@ class FanoutSession implements Session {
 
 const windowNote =
   `under load belfry's posts wait for each other at most ${limits.commitWindowMs} ms before their append, ` +
-  `its batches ${limits.batchWindowMs} ms more`;
+  `its batches ${limits.batchWindowMs} ms more, and a gateway that writes for more than ${limits.batchShareMaxPercent} % of ` +
+  `its time rests for up to ${limits.batchRestMsMax} ms`;
