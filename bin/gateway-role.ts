@@ -43,7 +43,8 @@ function openGateway(context: RoleContext, options: GatewayRoleOptions, place: L
   const lane = broker.commands;
   const rowOf = (slot: number): SlotRow | undefined => place.rowOf(slot);
   const ownerOf = (slot: number): Incarnation | undefined => place.ownerOf(slot);
-  const sender = new CommandRouter({ lane, self: incarnation, clock, logger, via: ref, rowOf, ownerOf });
+  const routeTimer = metrics.hops.route;
+  const sender = new CommandRouter({ lane, self: incarnation, clock, logger, via: ref, rowOf, ownerOf, routeTimer });
   place.onSlotsServed((slots) => sender.slotsServed(slots));
   lifecycle.onShutdown('command_router', () => sender.close());
   const { host, port } = options;

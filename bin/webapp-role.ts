@@ -37,7 +37,8 @@ async function startWebapp(context: RoleContext, options: WebappRoleOptions): Pr
   const publicUrl = options.publicUrl ?? `http://${host}:${listener.port}`;
   const node = startMemberNode({ broker, entry: context.entry({ publicUrl }), clock, logger, load: () => 0 });
   const ownerOf = (slot: number): Incarnation | undefined => node.table().settledOwner(slot);
-  const sender = new CommandRouter({ lane: broker.commands, self: incarnation, clock, logger, ownerOf });
+  const routeTimer = metrics.hops.route;
+  const sender = new CommandRouter({ lane: broker.commands, self: incarnation, clock, logger, ownerOf, routeTimer });
   lifecycle.onShutdown('command_router', () => sender.close());
   node.onSlotsServed((slots) => sender.slotsServed(slots));
   lifecycle.onShutdown('node', () => node.stop());

@@ -16,7 +16,8 @@ export function runWorker(options: WorkerRoleOptions): Promise<never> {
 async function startWorker(context: RoleContext, options: WorkerRoleOptions): Promise<number> {
   const { broker, clock, rng, logger, metrics, lifecycle, incarnation } = context;
   const system = await context.connectSystem();
-  const sender = new CommandRouter({ lane: broker.commands, self: incarnation, clock, logger });
+  const routeTimer = metrics.hops.route;
+  const sender = new CommandRouter({ lane: broker.commands, self: incarnation, clock, logger, routeTimer });
   lifecycle.onShutdown('command_router', () => sender.close());
   const { partitions } = await readLayout(broker.kv(BUCKET_CLUSTER));
   const settings = { partitions, team: context.settings.team };

@@ -22,6 +22,7 @@ import { TurnBundles } from '../broker/turn-bundles.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
+import type { HopTimer } from '../platform/metrics.ts';
 import type {
   Envelope,
   GatewayRef,
@@ -43,6 +44,8 @@ export interface CommandRouterOptions {
   readonly self: Incarnation;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** How long each command took, from here to its outcome. Absent: nothing is measured. */
+  readonly routeTimer?: HopTimer;
   /** A gateway's replies travel in its batches; it hands them to `resolve`. */
   readonly via?: GatewayRef;
   /** A slot's row, as far as the table at hand says (C4). Absent: any answer counts. */
@@ -57,6 +60,7 @@ interface Pending {
   /** It is about the slot itself: it registers something with the slot's owner (C4). */
   readonly isOfSlot: boolean;
   readonly bytes: Uint8Array;
+  readonly startedMs: number;
   readonly deadlineMs: number;
   readonly settle: (outcome: CommandOutcome<unknown>) => void;
   /** Attempts whose fate is open (C1). */
@@ -168,7 +172,8 @@ export class CommandRouter implements CommandSender {
     const { via, clock } = this.#options;
     const bytes = encodeEnvelope(via === undefined ? envelope : { ...envelope, via });
     if (bytes.length > ENVELOPE_BYTES_MAX) return failed(rejected('invalid_arguments'));
-    const deadlineMs = clock.monotonicMs() + (options?.deadlineMs ?? limits.commandBudgetMs);
+    const startedMs = clock.monotonicMs();
+    const deadlineMs = startedMs + (options?.deadlineMs ?? limits.commandBudgetMs);
     return new Promise((settle) => {
       const id = envelope.requestId;
       const pending: Pending = {
@@ -176,6 +181,7 @@ export class CommandRouter implements CommandSender {
         slot,
         isOfSlot: envelope.to === 'slot',
         bytes,
+        startedMs,
         deadlineMs,
         settle,
         open: 0,
@@ -304,6 +310,8 @@ export class CommandRouter implements CommandSender {
 
   #settle(pending: Pending, outcome: CommandOutcome<unknown>): void {
     this.#pending.delete(pending.id);
+    const { routeTimer, clock } = this.#options;
+    routeTimer?.observe(clock.monotonicMs() - pending.startedMs);
     pending.settle(outcome);
   }
 }

@@ -66,7 +66,7 @@ describe('belfry bench posts', () => {
     const roles = processes.map(({ role }) => role);
     expect(roles).toEqual(expect.arrayContaining(['nats', 'webapp', 'worker', 'gateway', 'supervisor']));
     const hops = traced.map(({ hop }) => hop);
-    expect(hops).toEqual(expect.arrayContaining(['ingress', 'append']));
+    expect(hops).toEqual(expect.arrayContaining(['ingress', 'route', 'append']));
     expect(stretch?.['latencies']).toHaveLength(1);
     expect(stretch?.['clients']).toEqual([{ cores: expect.any(Number), lagP99Ms: expect.any(Number) }]);
   });

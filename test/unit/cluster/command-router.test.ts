@@ -68,8 +68,10 @@ class FakeLane implements Messaging {
 function setUp() {
   const clock = new ManualClock();
   const lane = new FakeLane(clock);
-  const router = new CommandRouter({ lane, self: SELF, clock, logger: silentLogger });
-  return { clock, lane, router };
+  const tookMs: number[] = [];
+  const routeTimer = { observe: (durationMs: number) => void tookMs.push(durationMs) };
+  const router = new CommandRouter({ lane, self: SELF, clock, logger: silentLogger, routeTimer });
+  return { clock, lane, router, tookMs };
 }
 
 describe('the command router', () => {
@@ -102,6 +104,20 @@ describe('the command router', () => {
     lane.answer({ requestId: 1, ok: true, result: { info: 'x' } });
     expect(await outcome).toEqual({ ok: true, result: { info: 'x' } });
     expect(router.inFlight).toBe(0);
+  });
+
+  it('measures each command once, from when it was given to its outcome, attempts that failed included', async () => {
+    const { clock, lane, router, tookMs } = setUp();
+    const outcome = router.toStream(CHANNEL, INFO);
+    clock.advance(5);
+    lane.nobody(1);
+    clock.advance(2 * limits.commandSweepMs + limits.commandBackoffFirstMs);
+    lane.answer({ requestId: 1, ok: true, result: {} });
+    await outcome;
+    expect(tookMs).toEqual([clock.monotonicMs()]);
+    void router.toStream(CHANNEL, INFO);
+    router.close();
+    expect(tookMs).toHaveLength(2);
   });
 
   it('backs off 10, 20, 40, 80, 80 ms while nobody owns the slot, always with the same id', async () => {
