@@ -3,8 +3,8 @@
  * the effects in the order in which gateway-shell.ts carries them out. Nothing here waits or does I/O.
  *
  * The parts: gateway-session (frames and phases), gateway-membership (who may see what), gateway-stream (order and
- * gaps), gateway-numbers (lost batches), gateway-resume (catching up), gateway-posts (RTM messages and their acks), gateway-presence, gateway-slots
- * (what is said to slots' owners), gateway-drain.
+ * gaps), gateway-numbers (lost batches), gateway-resume (catching up), gateway-posts (RTM messages and their acks),
+ * gateway-presence, gateway-slots (what is said to slots' owners), gateway-drain.
  */
 import { CLOSE } from '../protocol/close-codes.ts';
 import type { Incarnation } from '../protocol/ids.ts';

@@ -1,6 +1,7 @@
 /**
  * Posts in a closed loop: each connection has one post in flight and sends the next when it is answered, to a channel
- * drawn at random or to each channel once. Only for channels that nobody else posts to: that is how it can check them (channel-ledger.ts).
+ * drawn at random or to each channel once. Only for channels that nobody else posts to: that is how it can check them
+ * (channel-ledger.ts).
  */
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';

@@ -73,6 +73,14 @@ export class FailoverCluster {
     if (signal === 'SIGCONT') this.#frozen.delete(pid);
   }
 
+  /** Kills all workers: their successors know no channel. Resolves when those serve every slot. */
+  async replaceWorkers(): Promise<void> {
+    const workers = this.running('worker');
+    for (const { pid } of workers) this.signal(pid, 'SIGKILL');
+    for (const worker of workers) await this.isBack(worker);
+    await this.settled();
+  }
+
   /** The id of the worker that serves each channel (F2). */
   async owners(channels: readonly string[]): Promise<Map<string, string>> {
     const rows = await this.#table();

@@ -7,6 +7,8 @@
 import { defineOptions, integerSchema, type OptionValues, switchSchema, UsageError } from '../platform/config.ts';
 import { makeChannels, makeUsers, readHistory, type BenchChannel } from './bench-workspace.ts';
 import type { PostsReport } from './closed-loop-poster.ts';
+import { startDev, type DevInstance } from './dev-instance.ts';
+import { FailoverCluster } from './failover-cluster.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
 import { parseText } from './message-text.ts';
@@ -22,8 +24,6 @@ import {
   type RunResult,
   type Session,
 } from './scenario.ts';
-import { ColdWorkers } from './cold-workers.ts';
-import { startDev } from './dev-instance.ts';
 import { serverOptions, textBytesOption } from './server-options.ts';
 import { openServers, type Servers } from './servers.ts';
 import { measureStretch, type Stretch } from './stretch.ts';
@@ -67,8 +67,7 @@ export const postsScenario = defineScenario({
     if (context.target !== undefined) throw new UsageError('--cold kills the workers: it cannot have a --target');
     const { clock, signal, profileFolder } = context;
     const instance = await startDev(clock, signal, { ...values, profileFolder, quiet: true });
-    const workers = await ColdWorkers.open(context, instance, values.workers);
-    return prepared(new PostsSession(context, values, instance, workers));
+    return prepared(new PostsSession(context, values, instance, instance));
   },
 });
 
@@ -76,23 +75,26 @@ class PostsSession implements Session {
   readonly #context: RunContext;
   readonly #options: Options;
   readonly #servers: Servers;
-  /** Those of runs that begin cold. */
-  readonly #workers: ColdWorkers | undefined;
+  /** Of runs that begin cold: they kill its workers. */
+  readonly #coldInstance: DevInstance | undefined;
+  #cluster: FailoverCluster | undefined;
   readonly #load: LoadGroup<PostsLoad>;
   #channels: BenchChannel[] = [];
 
-  constructor(context: RunContext, values: Options, servers: Servers, workers?: ColdWorkers) {
+  constructor(context: RunContext, values: Options, servers: Servers, coldInstance?: DevInstance) {
     this.#context = context;
     this.#options = values;
     this.#servers = servers;
-    this.#workers = workers;
+    this.#coldInstance = coldInstance;
     this.#load = new LoadGroup<PostsLoad>('./posts-load', values.loadProcs, context);
   }
 
   async prepare(): Promise<void> {
     const { access } = this.#servers;
     const { progress } = this.#context;
-    const { connections, bytes, users, channels: count, loadProcs } = this.#options;
+    const { connections, bytes, users, channels: count, loadProcs, workers } = this.#options;
+    const instance = this.#coldInstance;
+    if (instance !== undefined) this.#cluster = await FailoverCluster.open(this.#context, instance, workers);
     const owners = await makeUsers(access, users, progress);
     this.#channels = await makeChannels(access, owners, count, progress);
     await this.#load.callEach('open', (at) => ({
@@ -111,8 +113,8 @@ class PostsSession implements Session {
 
   async run(): Promise<RunResult> {
     const { seconds } = this.#context;
-    await this.#workers?.restart();
-    const once = this.#workers !== undefined;
+    await this.#cluster?.replaceWorkers();
+    const once = this.#cluster !== undefined;
     const side = {
       subject: 'belfry',
       processes: this.#servers.processes(),
@@ -131,7 +133,7 @@ class PostsSession implements Session {
 
   async close(): Promise<void> {
     await this.#load.stop();
-    await this.#workers?.close();
+    await this.#cluster?.close();
     await this.#servers.stop();
   }
 

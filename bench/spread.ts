@@ -23,7 +23,7 @@ import {
   type Session,
 } from './scenario.ts';
 import type { SpreadGateways } from './spread-gateways.ts';
-import { natsServerOption } from './server-options.ts';
+import { natsServerOption, textBytesOption } from './server-options.ts';
 import { measureStretch } from './stretch.ts';
 import { recordOf, type StretchRecord } from './stretch-record.ts';
 import { formatNumber } from './table.ts';
@@ -42,7 +42,7 @@ const options = defineOptions({
     description: 'the most gateways; each point has twice as many as the one before',
   },
   rate: { value: 'n', schema: integerSchema(1, 20_000).default(500), description: 'messages a second' },
-  bytes: { value: 'n', schema: integerSchema(28, 8_000).default(200), description: "bytes of a message's text" },
+  ...textBytesOption,
   ...natsServerOption,
 });
 
