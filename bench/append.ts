@@ -2,17 +2,16 @@
  * `belfry bench append`: acknowledged compare-and-set appends a second of one process. Belfry's RecordStore, then the
  * stock `js.publish` with the same expectation, then that on a connection tuned as ours; in every run, on one server.
  *
- * All: the log's own stream with file storage, one append in flight per channel, the same bytes. Each is a process of
+ * All: nothing beside a nats-server; the log's own streams with file storage, one append in flight per channel, the same bytes. Each is a process of
  * its own, so its CPU is known; nats-server's is counted for each one's stretch.
  */
 import { subjects } from '../broker/subjects.ts';
 import { defined } from '../platform/assert.ts';
 import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
 import type { AppendLoad, AppendReport, AppendWay } from './append-load.ts';
-import type { DevInstance } from './dev-instance.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
-import { makePartitions, natsAccess, startBroker, withStreams } from './log-streams.ts';
+import { startBroker, withStreams, type OwnBroker } from './own-broker.ts';
 import {
   defineScenario,
   prepared,
@@ -53,34 +52,32 @@ export const appendScenario = defineScenario({
   options,
   ownServers: true,
   async open(context, values) {
-    const instance = await startBroker(context, values.natsServer);
-    return prepared(new AppendSession(context, values, instance));
+    return prepared(new AppendSession(context, values, await startBroker(context, values)));
   },
 });
 
 class AppendSession implements Session {
   readonly #context: RunContext;
   readonly #options: Options;
-  readonly #instance: DevInstance;
+  readonly #broker: OwnBroker;
   readonly #sides: readonly Side[];
   #stored = 0;
 
-  constructor(context: RunContext, values: Options, instance: DevInstance) {
+  constructor(context: RunContext, values: Options, broker: OwnBroker) {
     this.#context = context;
     this.#options = values;
-    this.#instance = instance;
+    this.#broker = broker;
     this.#sides = ways.map((way) => ({ way, load: new LoadGroup<AppendLoad>('./append-load', 1, context) }));
   }
 
   async prepare(): Promise<void> {
     const { channels, bytes, partitions } = this.#options;
-    await withStreams(this.#instance, (streams) => makePartitions(streams, partitions));
     this.#context.progress.show('warming up');
     for (const { way, load } of this.#sides) {
       const seed = this.#context.rng.int(2 ** 31);
       await load.callAll('open', {
         way,
-        access: natsAccess(this.#instance, 'worker', 'bench'),
+        access: this.#broker.access('worker', 'bench'),
         channels,
         partitions,
         bytes,
@@ -104,7 +101,7 @@ class AppendSession implements Session {
       measurements: [...[...stretches].flatMap(([way, stretch]) => measure(way, stretch)), ...ratiosOf(stretches)],
       failures,
       notes: [
-        `nats-server ${this.#instance.natsVersion}, file storage, ${this.#options.partitions} log stream(s); each side alone in its stretch`,
+        `nats-server ${this.#broker.version}, file storage, ${this.#options.partitions} log stream(s); each side alone in its stretch`,
       ],
       stretches: [...stretches.values()].map((one) => recordOf(one, { 'sent to acknowledged': one.result.latency })),
     };
@@ -112,13 +109,12 @@ class AppendSession implements Session {
 
   async close(): Promise<void> {
     await Promise.all(this.#sides.map(({ load }) => load.stop()));
-    await this.#instance.stop();
+    await this.#broker.stop();
   }
 
   async #measure({ way, load }: Side): Promise<Stretch<AppendReport>> {
     const { seconds } = this.#context;
-    const nats = this.#instance.processes().filter(({ role }) => role === 'nats');
-    const processes = [...nats, ...load.pids().map((pid) => ({ role: 'client', pid }))];
+    const processes = [this.#broker.process, ...load.pids().map((pid) => ({ role: 'client', pid }))];
     // No load to watch: the process that appends is what is measured.
     const side = { subject: way, processes, progress: load.progress('appended', 'appends') };
     const context = { ...this.#context, profileFolder: undefined };
@@ -138,7 +134,7 @@ class AppendSession implements Session {
 
   async #storedRecords(): Promise<number> {
     const partitions = Array.from({ length: this.#options.partitions }, (_, partition) => partition);
-    return withStreams(this.#instance, async (streams) => {
+    return withStreams(this.#broker, async (streams) => {
       const infos = await Promise.all(partitions.map((partition) => streams.info(subjects.logStreamOf(partition))));
       return infos.reduce((sum, { state }) => sum + state.messages, 0);
     });

@@ -14,10 +14,9 @@ import type { Incarnation } from '../protocol/ids.ts';
 import type { ChannelsHost, OpenedChannels, Watched } from './channels-host.ts';
 import { channelsMax } from './channels-ids.ts';
 import type { ChannelsPoster, ColdReport, PostedReport } from './channels-poster.ts';
-import type { DevInstance } from './dev-instance.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
-import { makePartitions, natsAccess, startBroker, withStreams } from './log-streams.ts';
+import { startBroker, type OwnBroker } from './own-broker.ts';
 import {
   defineScenario,
   prepared,
@@ -65,23 +64,22 @@ export const channelsScenario = defineScenario({
   options,
   ownServers: true,
   async open(context, values) {
-    const instance = await startBroker(context, values.natsServer);
-    return prepared(new ChannelsSession(context, values, instance));
+    return prepared(new ChannelsSession(context, values, await startBroker(context, values)));
   },
 });
 
 class ChannelsSession implements Session {
   readonly #context: RunContext;
   readonly #options: Options;
-  readonly #instance: DevInstance;
+  readonly #broker: OwnBroker;
   readonly #host: LoadGroup<ChannelsHost>;
   readonly #poster: LoadGroup<ChannelsPoster>;
   #opened: OpenedChannels | undefined;
 
-  constructor(context: RunContext, values: Options, instance: DevInstance) {
+  constructor(context: RunContext, values: Options, broker: OwnBroker) {
     this.#context = context;
     this.#options = values;
-    this.#instance = instance;
+    this.#broker = broker;
     this.#host = new LoadGroup<ChannelsHost>('./channels-host', 1, context);
     this.#poster = new LoadGroup<ChannelsPoster>('./channels-poster', 1, context);
   }
@@ -89,16 +87,15 @@ class ChannelsSession implements Session {
   async prepare(): Promise<void> {
     const { live, records, partitions } = this.#options;
     const logs = Math.min(this.#options.logs, live);
-    await withStreams(this.#instance, (streams) => makePartitions(streams, partitions));
-    const filler = natsAccess(this.#instance, 'worker', 'bench-filler');
+    const filler = this.#broker.access('worker', 'bench-filler');
     await this.#showing(this.#poster.progress('filled', `of ${logs} logs written`), () =>
       this.#poster.callAll('fill', { access: filler, logs, records, partitions }),
     );
-    const worker = natsAccess(this.#instance, 'worker', 'bench-worker');
+    const worker = this.#broker.access('worker', 'bench-worker');
     [this.#opened] = await this.#showing(this.#host.progress('opened', 'slots opened'), () =>
       this.#host.callAll('open', { access: worker, gateway, partitions, commands, live, seq: records }),
     );
-    const access = natsAccess(this.#instance, 'gateway', 'bench-gateway');
+    const access = this.#broker.access('gateway', 'bench-gateway');
     const seed = this.#context.rng.int(2 ** 31);
     await this.#poster.callAll('listen', { access, gateway, commands, logs, records, seed });
   }
@@ -108,8 +105,7 @@ class ChannelsSession implements Session {
     const { rate, cold: count, bytes } = this.#options;
     const opened = only([this.#opened]);
     const cold = only(await this.#poster.callAll('askCold', { count }));
-    const nats = this.#instance.processes().filter(({ role }) => role === 'nats');
-    const processes = [...nats, ...this.#host.pids().map((pid) => ({ role: 'worker', pid }))];
+    const processes = [this.#broker.process, ...this.#host.pids().map((pid) => ({ role: 'worker', pid }))];
     const progress = this.#poster.progress('posted', 'posts');
     const side = { subject: 'posts', processes, load: [this.#poster], progress };
     await this.#host.beginWatch();
@@ -139,7 +135,7 @@ class ChannelsSession implements Session {
 
   async close(): Promise<void> {
     await Promise.all([this.#host.stop(), this.#poster.stop()]);
-    await this.#instance.stop();
+    await this.#broker.stop();
   }
 
   /** Shows how far the preparation is while it lasts. */
@@ -172,7 +168,7 @@ class ChannelsSession implements Session {
     const [channels, some] = [formatNumber(live), formatNumber(Math.min(logs, live))];
     const taken = `taken over in ${seconds.toFixed(1)} s`;
     const stored = `${some} of them with logs of ${records} records in ${partitions} stream(s)`;
-    return `${channels} live channels, ${taken}; ${stored}, nats-server ${this.#instance.natsVersion}; ${rate} posts/s to those`;
+    return `${channels} live channels, ${taken}; ${stored}, nats-server ${this.#broker.version}; ${rate} posts/s to those`;
   }
 }
 

@@ -9,10 +9,9 @@
  */
 import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
 import type { ChannelsHost } from './channels-host.ts';
-import type { DevInstance } from './dev-instance.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
-import { natsAccess, startBroker } from './log-streams.ts';
+import { startBroker, type OwnBroker } from './own-broker.ts';
 import { totalCpu, type CpuByRole } from './process-meter.ts';
 import {
   defineScenario,
@@ -29,6 +28,7 @@ import { recordOf, type StretchRecord } from './stretch-record.ts';
 import { formatNumber } from './table.ts';
 
 const warmUpSeconds = 1;
+const partitions = 1;
 const commands = 'belfry.ctl.bench_spread';
 
 /** Gateways of a region from which on it gets one copy: none has as many, or every one has. */
@@ -62,22 +62,26 @@ export const spreadScenario = defineScenario({
   ownServers: true,
   defaults: { seconds: 3, runs: 1 },
   async open(context, values) {
-    return new SpreadSession(context, values, await startBroker(context, values.natsServer));
+    return new SpreadSession(
+      context,
+      values,
+      await startBroker(context, { natsServer: values.natsServer, partitions }),
+    );
   },
 });
 
 class SpreadSession implements Session {
   readonly #context: RunContext;
   readonly #options: Options;
-  readonly #instance: DevInstance;
+  readonly #broker: OwnBroker;
   readonly #failures: string[] = [];
   readonly #stretches: StretchRecord[] = [];
   #points = 0;
 
-  constructor(context: RunContext, values: Options, instance: DevInstance) {
+  constructor(context: RunContext, values: Options, broker: OwnBroker) {
     this.#context = context;
     this.#options = values;
-    this.#instance = instance;
+    this.#broker = broker;
   }
 
   async run(): Promise<RunResult> {
@@ -95,7 +99,7 @@ class SpreadSession implements Session {
   }
 
   close(): Promise<void> {
-    return this.#instance.stop();
+    return this.#broker.stop();
   }
 
   /** D2 */
@@ -121,10 +125,10 @@ class SpreadSession implements Session {
     const prefix = `${commands}.${name}`;
     const gateway = { region: name, incarnation: `${name}-0` as never };
     await host.callAll('open', {
-      ...{ access: natsAccess(this.#instance, 'worker', `${name}-worker`), gateway, partitions: 1, commands: prefix },
+      ...{ access: this.#broker.access('worker', `${name}-worker`), gateway, partitions, commands: prefix },
       ...{ live: 0, seq: 0, regionBatchGatewaysCount: ways[way] },
     });
-    const access = natsAccess(this.#instance, 'gateway', name);
+    const access = this.#broker.access('gateway', name);
     const seed = this.#context.rng.int(2 ** 31);
     await load.callAll('open', { access, commands: prefix, region: name, gateways, seed });
     const { rate, bytes } = this.#options;
@@ -140,8 +144,7 @@ class SpreadSession implements Session {
   ): Promise<Point> {
     const { rate, bytes } = this.#options;
     const { seconds } = this.#context;
-    const nats = this.#instance.processes().filter(({ role }) => role === 'nats');
-    const processes = [...nats, ...host.pids().map((pid) => ({ role: 'worker', pid }))];
+    const processes = [this.#broker.process, ...host.pids().map((pid) => ({ role: 'worker', pid }))];
     const progress = load.progress('posted', 'messages');
     const side = { subject: `${gateways} gateways, ${way}`, processes, load: [load], progress };
     const stretch = await measureStretch({ ...this.#context, profileFolder: undefined }, side, () =>

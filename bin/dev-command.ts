@@ -5,7 +5,7 @@ import { systemOutput } from '../platform/config.ts';
 import { systemRng } from '../platform/rng.ts';
 import { devFilePath } from './dev-file.ts';
 import { DevSupervisor, type DevOptions, type DevReady } from './dev-supervisor.ts';
-import { findNatsServer, type NatsServerBinary } from './nats-server-binary.ts';
+import { findNatsServer, type NatsServerBinary } from '../broker/nats-server-binary.ts';
 import { asOneLine } from './role.ts';
 import { checkRuntime } from './runtime-check.ts';
 

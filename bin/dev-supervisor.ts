@@ -22,7 +22,7 @@ import { openSecrets, saveSecrets, type DevSecrets } from './dev-secrets.ts';
 import { portIsFree } from '../platform/free-port.ts';
 import { initCluster } from './init-cluster.ts';
 import { natsSpecs, natsUrl } from './nats-process.ts';
-import type { NatsServerBinary } from './nats-server-binary.ts';
+import type { NatsServerBinary } from '../broker/nats-server-binary.ts';
 import { projectRoot } from '../platform/project-root.ts';
 
 export type DevOptions = {

@@ -9,7 +9,7 @@ import { LoadGroup } from '../load-group.ts';
 import type { Peer, PeerWork } from '../peer.ts';
 import { prepared, type RunContext } from '../scenario.ts';
 import { DeployedSide, type DeployedPeer, type Deployment, type Own } from './deployed-side.ts';
-import { startServer } from './hosted-server.ts';
+import { startServer } from '../hosted-server.ts';
 import type { NatsPublisher } from './nats-publisher.ts';
 
 const deployed: DeployedPeer = {

@@ -19,7 +19,7 @@ import {
   type Published,
   type PublishWork,
 } from './deployed-side.ts';
-import { startServer } from './hosted-server.ts';
+import { startServer } from '../hosted-server.ts';
 import type { RedisPeer } from './redis-peer.ts';
 
 export type RedisPeerSpec = {

@@ -8,7 +8,7 @@ import type { Machines as MachinesClass } from '../../bench/machines.ts';
 import type { PostsLoad } from '../../bench/posts-load.ts';
 import type { RunContext } from '../../bench/scenario.ts';
 import { readNatsVersion } from '../../bench/nats-info.ts';
-import { findNatsServer } from '../../bin/nats-server-binary.ts';
+import { findNatsServer } from '../../broker/nats-server-binary.ts';
 import { systemClock } from '../../platform/clock.ts';
 import { freePorts } from '../../platform/free-port.ts';
 import { projectRoot } from '../../platform/project-root.ts';

@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { atLeast, NATS_VERSION_MIN } from '../broker/nats-dial.ts';
+import { atLeast, NATS_VERSION_MIN } from './nats-dial.ts';
 import { UsageError } from '../platform/config.ts';
 import { isExecutable, serverBinaryPlaces } from '../platform/server-binary.ts';
 

@@ -1,15 +1,20 @@
 /**
- * A load process that runs a peer's server binary (redis-server, nats-server) and takes it down with itself: those do
+ * A load process that runs a server's binary (nats-server, redis-server) and takes it down with itself: those do
  * not notice when the harness is killed, but this process does (load-server.ts).
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { serveLoad } from '../load-server.ts';
+import { serveLoad } from './load-server.ts';
 
 export type ServerHost = {
   /** Resolves with its process id once it has said `readyText`. */
   readonly start: {
-    readonly params: { readonly path: string; readonly args: readonly string[]; readonly readyText: string };
+    readonly params: {
+      readonly path: string;
+      readonly args: readonly string[];
+      readonly env: Readonly<Record<string, string>>;
+      readonly readyText: string;
+    };
     readonly result: { readonly pid: number };
   };
   /** Resolves when it is gone. */
@@ -21,8 +26,8 @@ let child: ChildProcess | undefined;
 
 process.on('exit', () => void child?.kill('SIGKILL'));
 serveLoad<ServerHost>({
-  async start({ path, args, readyText }) {
-    child = spawn(path, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  async start({ path, args, env, readyText }) {
+    child = spawn(path, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     await untilSaid(child, path, readyText);
     return { pid: child.pid ?? 0 };
   },
