@@ -4,7 +4,9 @@
  * V1  dev.json is there only while the whole is ready: removed before the start and first of all at the stop.
  * V2  Roles end before the broker: their drains need it. The lock on the data folder goes last.
  * V3  A process that cannot start ends the whole with one line; one that dies later is started again.
+ * V4  Several nats-servers that do not become a cluster start again, empty as long as nobody was told of what they hold.
  */
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../platform/clock.ts';
 import { UsageError, type Output } from '../platform/config.ts';
@@ -16,6 +18,7 @@ import { makeToken } from '../webapp/token-store.ts';
 import { SupervisedChild, type ChildSpec } from './child-process.ts';
 import { lockData, type DataLock } from './data-lock.ts';
 import { removeDevFile, writeDevFile, type Workspace } from './dev-file.ts';
+import { clusterTries } from './cluster-tries.ts';
 import { makeDemoWorkspace } from './demo-workspace.ts';
 import { publicPorts, roleSpecs, type RolePlan } from './dev-roles.ts';
 import { openSecrets, saveSecrets, type DevSecrets } from './dev-secrets.ts';
@@ -81,9 +84,7 @@ export class DevSupervisor {
     await checkPorts(options);
     removeDevFile(options.data);
     const secrets = openSecrets(options.data, options.natsNodes, rng);
-    await this.#startBrokers(secrets, lock);
-    const nats = this.#brokers.map((child) => natsUrl(child.port));
-    const admin = await this.#init(secrets, nats);
+    const { nats, admin } = await this.#startCluster(secrets, lock);
     await this.#startRoles({ ...options, nats, passwords: secrets.nats, env: plainEnvironment() });
     const api = `http://127.0.0.1:${this.#apiPort()}/api/`;
     const workspace = secrets.workspace ?? (await makeDemoWorkspace(api, admin, this.#parts.clock));
@@ -91,12 +92,35 @@ export class DevSupervisor {
     return this.#becomeReady({ api, workspace });
   }
 
+  /** The brokers, initialised (V4). */
+  #startCluster(secrets: DevSecrets, lock: DataLock): Promise<{ readonly nats: string[]; readonly admin: string }> {
+    const { options, output } = this.#parts;
+    this.#lifecycle.onShutdown('brokers', () => stopAll(this.#brokers));
+    return clusterTries({
+      tries: options.natsNodes === 1 ? 1 : limits.clusterTriesMax,
+      over: this.#lifecycle.draining,
+      start: async () => {
+        await this.#startBrokers(secrets, lock);
+        const nats = this.#brokers.map((child) => natsUrl(child.port));
+        return { nats, admin: await this.#init(secrets, nats) };
+      },
+      discard: async (why) => {
+        output.err(`belfry dev: the nats-servers start again: ${why}\n`);
+        await stopAll(this.#brokers.splice(0));
+        if (secrets.workspace === undefined) rmSync(this.#natsFolder(), { recursive: true, force: true });
+      },
+    });
+  }
+
+  #natsFolder(): string {
+    return join(this.#parts.options.data, 'nats');
+  }
+
   async #startBrokers(secrets: DevSecrets, lock: DataLock): Promise<void> {
     const { options, natsServer, clock } = this.#parts;
-    const plan = { binary: natsServer.path, nodes: options.natsNodes, folder: join(options.data, 'nats') };
+    const plan = { binary: natsServer.path, nodes: options.natsNodes, folder: this.#natsFolder() };
     const surroundings = { root: projectRoot(), passwords: secrets.nats, env: plainEnvironment() };
     const specs = await natsSpecs({ ...plan, ...surroundings }, clock);
-    this.#lifecycle.onShutdown('brokers', () => stopAll(this.#brokers));
     await this.#launch(specs, this.#brokers, () => {
       lock.setBrokers(this.#brokers.flatMap((child) => child.pid() ?? []));
       this.#writeDevFile();
@@ -115,7 +139,7 @@ export class DevSupervisor {
       team: 'Belfry',
       adminToken: admin,
     } as const;
-    const deadlineMs = clock.monotonicMs() + limits.startMs;
+    const deadlineMs = clock.monotonicMs() + limits.provisionMs;
     for (;;) {
       try {
         await initCluster(access, plan, { clock, rng });
@@ -150,7 +174,7 @@ export class DevSupervisor {
       const why =
         started?.outcome.kind === 'ended' ? started.outcome.why : `not ready after ${limits.startMs / 1_000} s`;
       overdue.abort();
-      const log = started?.child.spec.role === 'nats' ? `; see ${join(this.#parts.options.data, 'nats', who)}.log` : '';
+      const log = started?.child.spec.role === 'nats' ? `; see ${join(this.#natsFolder(), who)}.log` : '';
       throw new UsageError(`${who} did not start: ${why}${log}`);
     }
     overdue.abort();

@@ -99,6 +99,8 @@ export const clusterLimits = {
   orphanEndMs: 8_000,
   /** Time for a role of `belfry dev` to become ready. Beyond: one line, exit 2. */
   startMs: 30_000,
+  /** Starts of several nats-servers that do not become a cluster. Beyond: one line, exit 2. */
+  clusterTriesMax: 3,
   /** First connection to NATS. Beyond: one line, exit 2. */
   natsConnectMs: 5_000,
   natsReconnectWaitMs: 50,

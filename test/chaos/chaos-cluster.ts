@@ -27,6 +27,8 @@ export interface ClusterSize {
   readonly proxied: boolean;
   /** Absent: one. */
   readonly natsNodes?: 1 | 3;
+  /** A program in the place of nats-server. */
+  readonly natsServer?: string;
 }
 
 interface NodeState {
@@ -52,9 +54,11 @@ export class ChaosCluster {
   #isFarWanted = false;
 
   static async start(size: ClusterSize, logLevel = 'error'): Promise<ChaosCluster> {
+    const nats = ['--nats-nodes', String(size.natsNodes ?? 1)];
+    if (size.natsServer !== undefined) nats.push('--nats-server', size.natsServer);
     const dev = await startBelfryDev({
       ...{ workers: size.workers, gateways: size.gateways, webapps: size.webapps },
-      args: ['--rate-limits', 'off', '--log-level', logLevel, '--nats-nodes', String(size.natsNodes ?? 1)],
+      args: ['--rate-limits', 'off', '--log-level', logLevel, ...nats],
     });
     const proxy = size.proxied ? await TcpProxy.start(natsPortOf(dev)) : undefined;
     const cluster = new ChaosCluster(dev, proxy, size);

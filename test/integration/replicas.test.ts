@@ -3,6 +3,8 @@
  * acknowledged is lost, posts go through again once the others have elected a leader, and nobody stays with an old view.
  */
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
@@ -12,6 +14,7 @@ import { ChaosCluster, type Victim } from '../chaos/chaos-cluster.ts';
 import { ChaosRun } from '../chaos/chaos-run.ts';
 import { summarise } from '../chaos/chaos-summary.ts';
 import { describeBreaches } from '../support/history-checks.ts';
+import { findNatsServer } from '../support/nats-server.ts';
 import { until } from '../support/until.ts';
 
 /** An election takes 4 to 9 s, and a client that lost its server looks for another. */
@@ -19,11 +22,14 @@ const recoveryMsMax = 20_000;
 const backMs = 30_000;
 const LOG = subjects.logStream(1, 0);
 
+let folder: string;
 let cluster: ChaosCluster;
 let nats: NatsConnection;
 let manager: JetStreamManager;
 beforeAll(async () => {
-  cluster = await ChaosCluster.start({ workers: 2, gateways: 1, webapps: 1, proxied: false, natsNodes: 3 });
+  folder = await mkdtemp(join(tmpdir(), 'belfry-replicas-'));
+  const natsServer = await endsAtFirst('nats-2');
+  cluster = await ChaosCluster.start({ workers: 2, gateways: 1, webapps: 1, proxied: false, natsNodes: 3, natsServer });
   const secrets = JSON.parse(readFileSync(join(cluster.dev.data, 'secrets.json'), 'utf8')) as {
     nats: { admin: string };
   };
@@ -37,7 +43,16 @@ beforeAll(async () => {
 afterAll(async () => {
   await nats?.close();
   await cluster?.stop();
+  await rm(folder, { recursive: true, force: true });
 }, 60_000);
+
+/** A nats-server whose server of that name ends at its first start, as one does whose port somebody else took. */
+async function endsAtFirst(name: string): Promise<string> {
+  const [path, mark] = [join(folder, 'nats-server'), join(folder, 'ended')];
+  const once = `case "$*" in *" -n ${name} "*) [ -e ${mark} ] || { touch ${mark}; exit 1; };; esac`;
+  await writeFile(path, `#!/bin/sh\n${once}\nexec ${findNatsServer()} "$@"\n`, { mode: 0o755 });
+  return path;
+}
 
 async function logLeader(): Promise<string | undefined> {
   try {
@@ -69,6 +84,10 @@ async function victimWhich(isLeader: boolean): Promise<Victim> {
 }
 
 describe('three nats-servers', () => {
+  test('start anew when one of them cannot start with the others', () => {
+    expect(cluster.log()).toMatch(/^belfry dev: the nats-servers start again: nats-2 did not start: exit code 1/m);
+  });
+
   test.each([
     ['the leader of the log', true],
     ['another one', false],
