@@ -123,10 +123,14 @@ interface OpenConsumer {
 }
 
 async function openConsumer(parts: NatsWatchParts, callback: (message: JsMsg) => void): Promise<OpenConsumer> {
-  const consumer = await parts.jetstream.consumers.getPushConsumer(`KV_${parts.bucket}`, {
+  // The type does not name `mem_storage`. In files, the server rewrites one for each entry that a watch is told of, and
+  // makes and removes a folder for each read: what is freed so may keep a disk, and with it every append, for a while.
+  const options = {
     deliver_policy: DeliverPolicy.LastPerSubject,
     filter_subjects: `$KV.${parts.bucket}.${parts.filter}`,
-  });
+    mem_storage: true,
+  };
+  const consumer = await parts.jetstream.consumers.getPushConsumer(`KV_${parts.bucket}`, options);
   const info = await consumer.info(true);
   const messages = await consumer.consume({ callback });
   return { consumer, messages, pending: info.num_pending };

@@ -44,9 +44,7 @@ describe('the broker on NATS', () => {
   });
 
   it('keeps logs without an age, refusing rather than forgetting when full', async () => {
-    const { user, password } = server.users.admin;
-    const connection = await connect({ servers: server.url, user, pass: password, inboxPrefix: '_INBOX_admin' });
-    const manager = await jetstreamManager(connection);
+    const { connection, manager } = await connectAdmin(server);
     const { config } = await manager.streams.info('BELFRY_LOG_1');
     expect(config).toMatchObject({
       storage: 'file',
@@ -81,6 +79,17 @@ describe('the broker on NATS', () => {
     await broker.close();
   });
 
+  it('writes nothing to disk for a watch: what it frees may keep a disk, and every append, for a while', async () => {
+    const broker = await connectNats(access('worker'));
+    await broker.kv(BUCKET_CLUSTER).watch('table', () => undefined).ready;
+    const { connection, manager } = await connectAdmin(server);
+    const consumers = await manager.consumers.list('KV_belfry_cluster').next();
+    expect(consumers.length).toBeGreaterThan(0);
+    expect(consumers.filter(({ config }) => config.mem_storage !== true)).toEqual([]);
+    await connection.close();
+    await broker.close();
+  });
+
   it('does not let a gateway into the log, and reports the refusal', async () => {
     const { logger, lines } = createMemoryLogger();
     const gateway = await connectNats({ ...access('gateway'), replicas: 1, logger });
@@ -111,6 +120,12 @@ describe('the broker on NATS', () => {
     await broker.close();
   });
 });
+
+async function connectAdmin(server: TestNatsServer) {
+  const { user, password } = server.users.admin;
+  const connection = await connect({ servers: server.url, user, pass: password, inboxPrefix: '_INBOX_admin' });
+  return { connection, manager: await jetstreamManager(connection) };
+}
 
 async function failureOf(attempt: Promise<unknown>): Promise<Error> {
   const error: unknown = await attempt.then(
