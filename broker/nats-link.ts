@@ -44,6 +44,8 @@ export class NatsLink {
   #status: LaneStatus = 'connected';
   /** One write is scheduled at a time, whatever leaves before it by its size: what is published until then goes with it. */
   #sendScheduled = false;
+  /** Messages that wait for the next write. */
+  #gathered = 0;
 
   /** `onError` hears what the server refuses (permissions above all); it never concerns a single call's outcome. */
   constructor(lane: string, connection: NatsConnection, clock: Clock, onError: (lane: string, error: Error) => void) {
@@ -70,6 +72,7 @@ export class NatsLink {
     if (!this.connected) return;
     if (!this.#sendScheduled) this.#scheduleSend();
     this.#outgoing.publish(subject, data, reply, headers);
+    this.#gathered += 1;
     if (this.#outgoing.bytes >= limits.sendBytesMax) this.sendOutgoing();
   }
 
@@ -85,19 +88,26 @@ export class NatsLink {
   /** Hands over what this turn has published so far: whatever is said to the server next comes after it. */
   sendOutgoing(): void {
     if (this.#outgoing.bytes === 0) return;
+    this.#gathered = 0;
     const bytes = this.#outgoing.take();
     if (this.connected) this.#internals().protocol.sendCommand(bytes);
   }
 
   #scheduleSend(): void {
     this.#sendScheduled = true;
+    const waitMs = this.#pace.take(this.#clock.monotonicMs());
     const send = () => {
       this.#sendScheduled = false;
+      if (waitMs > 0 && this.#isAlone()) this.#pace.forgive();
       this.sendOutgoing();
     };
-    const waitMs = this.#pace.take(this.#clock.monotonicMs());
     if (waitMs === 0) this.#clock.defer(send);
     else this.#clock.setTimeout(send, waitMs);
+  }
+
+  /** One message has gathered, and it is not what a turn has for many: those are the ones that spacing is for. */
+  #isAlone(): boolean {
+    return this.#gathered === 1 && this.#outgoing.bytes <= limits.sendAloneBytesMax;
   }
 
   onStatus(listener: (status: LaneStatus) => void): () => void {
@@ -138,6 +148,7 @@ export class NatsLink {
     this.#status = status;
     // What waited for the lost connection must not leave on the next one (N1).
     this.#outgoing.take();
+    this.#gathered = 0;
     for (const listener of [...this.#listeners]) listener(status);
   }
 }

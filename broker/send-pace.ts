@@ -5,6 +5,8 @@
  * P1  A message waits at most sendSpacingMs (and the timer's own millisecond) for its write.
  * P2  The first sendBurstMax writes after a rest do not wait, and no write does as long as fewer than one per
  *     sendSpacingMs are made.
+ * P3  A write that had to wait and gathered nothing meanwhile counts as a rest: who asks one thing after the other is
+ *     not made slower by waits that spare no write, but for one in sendBurstMax.
  */
 import { limits } from '../platform/limits.ts';
 
@@ -18,5 +20,10 @@ export class SendPace {
     const dueMs = Math.max(this.#paidUntilMs, nowMs - restMs);
     this.#paidUntilMs = dueMs + limits.sendSpacingMs;
     return Math.max(0, this.#paidUntilMs - nowMs);
+  }
+
+  /** The write that had to wait leaves, with a single message in it (P3). */
+  forgive(): void {
+    this.#paidUntilMs = Number.NEGATIVE_INFINITY;
   }
 }

@@ -33,7 +33,9 @@ export const logLimits = {
   natsRepliesPendingMax: 65_536,
   /** Least time between two writes to a connection under load, and how many may come closer after a rest. */
   sendSpacingMs: 3,
-  sendBurstMax: 4,
+  sendBurstMax: 32,
+  /** A message up to this size that leaves alone has waited in vain; a larger one holds what a turn has for many. */
+  sendAloneBytesMax: 1 * kib,
   /** Bytes that wait for their write. Beyond: they leave at once, and what comes later after them. */
   sendBytesMax: 32 * kib,
   /** What is published is gathered in slabs of so much; a new one is taken when one is full. */

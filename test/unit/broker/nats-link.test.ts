@@ -40,3 +40,21 @@ test('writes that leave early because of their size schedule no further ones, ho
   expect(writes).toHaveLength(1_000);
   expect(clock.pendingCount).toBe(1);
 });
+
+test('who publishes one thing after the other waits for one write in many, and under load every write gathers', () => {
+  const waitsOf = (messages: number) => {
+    let waits = 0;
+    for (let turn = 0; turn < 1_000; turn += 1) {
+      for (let i = 0; i < messages; i += 1) link.publish('s', small);
+      const before = writes.length;
+      clock.advance(0);
+      if (writes.length === before) waits += 1;
+      for (; writes.length === before; clock.advance(0.5)) if (messages > 1) link.publish('s', small);
+      clock.advance(0.5);
+    }
+    return waits;
+  };
+  expect(waitsOf(1)).toBeLessThanOrEqual(1_000 / limits.sendBurstMax);
+  clock.advance(1_000);
+  expect(waitsOf(2)).toBeGreaterThan(900);
+});
