@@ -3,21 +3,30 @@
  *
  * Files run in forked processes, two at a time: integration tests start a nats-server and several
  * roles each, and a machine with two cores must still meet its time-outs. Those tests start dist/,
- * so `npm test` builds first. The closing line is the last line on purpose: CI reads it.
+ * so `npm test` builds first. What starts no process runs many files in one (project `pure`): a
+ * process and its imports cost more than most of those files. The closing line is the last line on
+ * purpose: CI reads it.
  */
 import { defineConfig } from 'vitest/config';
 import { ClosingLineReporter } from './test/support/closing-line-reporter.ts';
+import { LongestFirst } from './test/support/longest-first.ts';
+
+const pure = ['test/{unit,simulation}/**/*.test.ts'];
+const notOurs = ['**/node_modules/**', 'dist/**', 'coverage/**', '.tools/**', '.belfry/**'];
 
 export default defineConfig({
   test: {
-    include: ['**/*.test.ts'],
-    exclude: ['**/node_modules/**', 'dist/**', 'coverage/**', '.tools/**', '.belfry/**'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     teardownTimeout: 10_000,
     allowOnly: false,
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      { extends: true, test: { name: 'pure', include: pure, exclude: notOurs, isolate: false } },
+      { extends: true, test: { name: 'processes', include: ['**/*.test.ts'], exclude: [...notOurs, ...pure] } },
+    ],
     reporters: ['default', new ClosingLineReporter()],
     coverage: {
       provider: 'v8',
