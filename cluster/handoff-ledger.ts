@@ -9,7 +9,7 @@
 import { limits } from '../platform/limits.ts';
 import type { SlotClaim } from '../protocol/control.ts';
 import type { Incarnation } from '../protocol/ids.ts';
-import type { SlotTable } from './slot-table.ts';
+import { SlotTable } from './slot-table.ts';
 
 interface Handoff {
   readonly epoch: number;
@@ -26,13 +26,15 @@ export class HandoffLedger {
 
   /** Takes up new hand-offs and forgets those that ended. Asked many times a second, mostly of the table seen last. */
   observe(table: SlotTable, nowMs: number): void {
-    if (table === this.#observed) return;
+    const observed = this.#observed;
+    if (table === observed) return;
     this.#observed = table;
     for (const [slot, { epoch }] of this.#handoffs) {
       const row = table.row(slot);
       if (row.state !== 'handoff' || row.epoch !== epoch) this.#handoffs.delete(slot);
     }
-    for (const [slot, { state, epoch, owner, from }] of table.rows.entries()) {
+    for (const { slot, after } of table.changesSince(observed ?? SlotTable.empty)) {
+      const { state, epoch, owner, from } = after;
       if (state !== 'handoff' || owner === undefined || from === undefined || this.#handoffs.has(slot)) continue;
       this.#handoffs.set(slot, { epoch, owner, from, sinceMs: nowMs, opened: false, letGo: false });
     }

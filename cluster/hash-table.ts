@@ -79,7 +79,8 @@ function seedOf(key: string): number {
 function makeTargets(owners: readonly (Incarnation | undefined)[], workers: readonly Candidate[]): Target[] {
   const takers = workers.filter((worker) => worker.takes && !worker.draining && worker.weight > 0);
   const bystanders = new Set(workers.filter((worker) => !worker.takes && !worker.draining).map((w) => w.incarnation));
-  const kept = owners.filter((owner) => owner !== undefined && bystanders.has(owner)).length;
+  const isKept = (owner: Incarnation | undefined): boolean => owner !== undefined && bystanders.has(owner);
+  const kept = bystanders.size === 0 ? 0 : owners.filter(isKept).length;
   const weights = takers.reduce((sum, worker) => sum + worker.weight, 0);
   return takers
     .map(({ incarnation, key, weight, zone }) => {
@@ -138,8 +139,8 @@ function byExtra(a: Target, b: Target): number {
 
 function placeOrphans(current: (Incarnation | undefined)[], targets: readonly Target[]): void {
   let below = targets.filter((target) => target.count < target.goal);
-  for (const [slot, owner] of current.entries()) {
-    if (owner !== undefined) continue;
+  for (let slot = 0; slot < current.length; slot += 1) {
+    if (current[slot] !== undefined) continue;
     const winner = best(slot, below.length > 0 ? below : targets);
     current[slot] = winner.incarnation;
     winner.count += 1;
@@ -181,7 +182,8 @@ function difference(
   after: readonly (Incarnation | undefined)[],
 ): readonly Move[] {
   const moves: Move[] = [];
-  for (const [slot, to] of after.entries()) {
+  for (let slot = 0; slot < after.length; slot += 1) {
+    const to = after[slot];
     if (to !== undefined && to !== before[slot]) moves.push({ slot, from: before[slot], to });
   }
   return moves;

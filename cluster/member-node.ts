@@ -117,7 +117,7 @@ class ComposedMember {
   #wire(): void {
     const { entry } = this.#options;
     this.#control.handle('drain', () => this.#drainRequested());
-    this.#follower.onTable((table) => this.#tableChanged(table));
+    this.#follower.onTable((table, previous) => this.#tableChanged(table, previous));
     this.#membership.onBeat(({ role, view }) => {
       if (role === 'worker') this.#follower.noteView(view);
     });
@@ -140,9 +140,10 @@ class ComposedMember {
   }
 
   /** N1 */
-  #tableChanged(table: SlotTable): void {
+  #tableChanged(table: SlotTable, previous: SlotTable): void {
     const served: number[] = [];
-    for (const [slot, { owner, epoch, state }] of table.rows.entries()) {
+    for (const { slot, after } of table.changesSince(previous)) {
+      const { owner, epoch, state } = after;
       if (owner === undefined || state !== 'stable' || this.#servedEpochs[slot] === epoch) continue;
       this.#servedEpochs[slot] = epoch;
       served.push(slot);

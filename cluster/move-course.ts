@@ -19,26 +19,31 @@ export class MoveCourse {
   /** As `assign` gives them. */
   movesOf(owners: Owners, workers: readonly Candidate[]): readonly Move[] {
     const names = JSON.stringify(workers);
-    if (names !== this.#workers || !this.#isOnCourse(owners)) this.#setOut(owners, workers, names);
+    const left = names === this.#workers ? this.#movesLeft(owners) : undefined;
+    return left ?? this.#setOut(owners, workers, names);
+  }
+
+  /** Undefined: off the course (M2). */
+  #movesLeft(owners: Owners): readonly Move[] | undefined {
+    if (owners.length !== this.#goal.length) return undefined;
     const moves: Move[] = [];
-    for (const [slot, to] of this.#goal.entries()) {
-      if (to !== undefined && to !== owners[slot]) moves.push({ slot, from: owners[slot], to });
+    for (let slot = 0; slot < owners.length; slot += 1) {
+      const from = owners[slot];
+      const to = this.#goal[slot];
+      if (from === to) continue;
+      if (from !== this.#before[slot]) return undefined;
+      if (to !== undefined) moves.push({ slot, from, to });
     }
     return moves;
   }
 
-  #isOnCourse(owners: Owners): boolean {
-    const [before, goal] = [this.#before, this.#goal];
-    return (
-      owners.length === goal.length && owners.every((owner, slot) => owner === goal[slot] || owner === before[slot])
-    );
-  }
-
-  #setOut(owners: Owners, workers: readonly Candidate[], names: string): void {
+  #setOut(owners: Owners, workers: readonly Candidate[], names: string): readonly Move[] {
+    const moves = assign(owners, workers);
     const goal = [...owners];
-    for (const { slot, to } of assign(owners, workers)) goal[slot] = to;
+    for (const { slot, to } of moves) goal[slot] = to;
     this.#workers = names;
     this.#before = owners;
     this.#goal = goal;
+    return moves;
   }
 }

@@ -15,7 +15,7 @@ import type { KeyValue, KvWrite } from '../broker/broker.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
-import { encodeTable, type SlotRow } from '../protocol/cluster.ts';
+import type { SlotRow } from '../protocol/cluster.ts';
 import type { SlotClaim } from '../protocol/control.ts';
 import type { Incarnation } from '../protocol/ids.ts';
 import { clocksOff } from './clock-offset.ts';
@@ -229,17 +229,16 @@ export class RingManager {
     const { bucket, follower, node, logger } = this.#options;
     const { table } = follower;
     const { view } = table;
-    const value = encodeTable({ rows });
-    follower.expectOwn(value, rows);
+    const value = follower.encode(rows);
     const write: KvWrite = await (view === 0 ? bucket.create(TABLE_KEY, value) : bucket.update(TABLE_KEY, value, view));
     if (write.kind !== 'written') {
       logger.debug('table_write_lost', { view, outcome: write.kind });
       await follower.read();
       return;
     }
-    follower.acceptOwn(write.revision, rows);
-    // Our own watch may have shown it to us before the answer came: `table` is the one that it was made from.
-    const begun = rows.filter(({ state, epoch }, slot) => state === 'handoff' && epoch > table.row(slot).epoch);
+    // Our own watch may have shown it to us before the answer came.
+    follower.accept({ value, revision: write.revision });
+    const begun = follower.table.changesSince(table).filter(({ before, after }) => isBegun(before, after));
     this.#pace.written(begun.length, this.#options.clock.monotonicMs());
     logger.info('table_written', { view: write.revision, ...follower.table.totals() });
     // Whoever's watch is deaf reads the table on this.
@@ -333,4 +332,8 @@ export class RingManager {
     this.#news += 1;
     this.poke();
   }
+}
+
+function isBegun(before: SlotRow, after: SlotRow): boolean {
+  return after.state === 'handoff' && after.epoch > before.epoch;
 }

@@ -34,12 +34,26 @@ export interface RingSituation {
   readonly movesOf: (owners: readonly (Incarnation | undefined)[], workers: readonly Candidate[]) => readonly Move[];
 }
 
-/** The next table; undefined when nothing changes. */
+/** The rows of the next table, the same objects where they do not change; undefined when none does. */
 export function planRing(situation: RingSituation): readonly SlotRow[] | undefined {
   const living = new Set(situation.workers.map(({ incarnation }) => incarnation));
-  const settled = situation.rows.map((row, slot) => settle(row, slot, living, situation));
-  const rows = place(settled, living, situation);
-  return rows.some((row, slot) => !sameRow(row, situation.rows[slot] as SlotRow)) ? rows : undefined;
+  const rows = [...situation.rows];
+  const settled = settleAll(rows, living, situation);
+  const placed = placeAll(rows, living, situation);
+  return settled || placed ? rows : undefined;
+}
+
+/** Plain loops here and below: all rows are looked at each time, in code that seldom runs. */
+function settleAll(rows: SlotRow[], living: ReadonlySet<Incarnation>, situation: RingSituation): boolean {
+  let isChanged = false;
+  for (let slot = 0; slot < rows.length; slot += 1) {
+    const row = rows[slot] as SlotRow;
+    const settled = settle(row, slot, living, situation);
+    if (sameRow(row, settled)) continue;
+    rows[slot] = settled;
+    isChanged = true;
+  }
+  return isChanged;
 }
 
 /** What happened to the row since it was written, before anybody is given anything new. */
@@ -83,32 +97,34 @@ function orphan(row: SlotRow, fence: boolean): SlotRow {
   return { owner: undefined, epoch: row.epoch, state: 'stable', from: undefined, fence: row.fence || fence };
 }
 
-function place(
-  rows: readonly SlotRow[],
+function placeAll(
+  rows: SlotRow[],
   living: ReadonlySet<Incarnation>,
   { workers, handoffMax, movesOf }: RingSituation,
-): readonly SlotRow[] {
+): boolean {
   const moves = movesOf(
     rows.map(({ owner }) => owner),
     workers,
   );
-  if (moves.length === 0) return rows;
-  const next = [...rows];
+  if (moves.length === 0) return false;
   const free = handoffMax - rows.filter(({ state }) => state === 'handoff').length;
   let room = free >= handoffMax / 2 ? free : 0;
+  let isChanged = false;
   for (const move of moves) {
-    const row = next[move.slot] as SlotRow;
+    const row = rows[move.slot] as SlotRow;
     const moved = moveRow(row, move, living, room > 0);
-    if (moved.state === 'handoff' && row.state !== 'handoff') room -= 1;
-    next[move.slot] = moved;
+    if (moved === row) continue;
+    if (moved.state === 'handoff') room -= 1;
+    rows[move.slot] = moved;
+    isChanged = true;
   }
-  return next;
+  return isChanged;
 }
 
-function moveRow(row: SlotRow, { from, to }: Move, living: ReadonlySet<Incarnation>, room: boolean): SlotRow {
-  const taken = { owner: to, epoch: row.epoch + 1, fence: row.fence };
-  if (from === undefined) return { ...taken, state: 'stable', from: undefined };
+function moveRow(row: SlotRow, { from, to }: Move, living: ReadonlySet<Incarnation>, hasRoom: boolean): SlotRow {
+  const { epoch, fence } = row;
+  if (from === undefined) return { owner: to, epoch: epoch + 1, state: 'stable', from: undefined, fence };
   // In hand-off already, or waiting for an eviction (R2), or no room (R4): a later step moves it.
-  if (row.state === 'handoff' || !living.has(from) || !room) return row;
-  return { ...taken, state: 'handoff', from };
+  if (!hasRoom || row.state === 'handoff' || !living.has(from)) return row;
+  return { owner: to, epoch: epoch + 1, state: 'handoff', from, fence };
 }

@@ -24,6 +24,7 @@ import { DecodeError, retryable } from '../protocol/errors.ts';
 import type { Incarnation } from '../protocol/ids.ts';
 import type { ControlChannel } from './control-channel.ts';
 import { DirectCommands } from './direct-commands.ts';
+import { DueSlots } from './due-slots.ts';
 import { HandoffBuffer } from './handoff-buffer.ts';
 import { HandoffSender } from './handoff-sender.ts';
 import type { HotBudget } from './hot-budget.ts';
@@ -48,6 +49,8 @@ export interface SlotOwnerOptions {
 
 const ABSENT: SlotPhase = { kind: 'absent' };
 
+type SlotAndRow = readonly [slot: number, row: SlotRow];
+
 interface HeldSlot {
   phase: SlotPhase;
   subscription: Subscription | undefined;
@@ -60,6 +63,8 @@ export class SlotOwner {
   readonly #inbox = new HotInbox();
   readonly #sender: HandoffSender;
   readonly #fenced = new Map<number, number>();
+  /** Those whose row changed. */
+  readonly #due: DueSlots<SlotAndRow>;
   readonly #opened: SlotClaim[] = [];
   #direct: DirectCommands | undefined;
   #chores: Timer | undefined;
@@ -68,6 +73,11 @@ export class SlotOwner {
 
   constructor(options: SlotOwnerOptions) {
     this.#options = options;
+    this.#due = new DueSlots({
+      clock: options.clock,
+      look: (slot) => this.#lookAt(slot),
+      handle: (rows) => this.#followThese(rows),
+    });
     this.#sender = new HandoffSender({
       ...options,
       finish: (slot, epoch, budget) => this.#finish(slot, epoch, budget),
@@ -99,30 +109,23 @@ export class SlotOwner {
     return count;
   }
 
-  /** Level-triggered: brings every slot in line with the newest table. */
-  follow(table: SlotTable): void {
-    this.#followFrom(table, 0);
+  /**
+   * Level-triggered: brings every slot whose row changed in line with the newest table. The step of any other was decided
+   * when its row came, and is when its phase changes.
+   */
+  follow(table: SlotTable, previous: SlotTable): void {
+    for (const { slot } of table.changesSince(previous)) this.#due.add(slot);
+    this.#due.run();
   }
 
-  /** Some slots a turn: each costs a subscription, and a take-over of thousands must not stall the loop. */
-  #followFrom(table: SlotTable, first: number): void {
-    const { self, clock } = this.#options;
-    const concerned: (readonly [number, SlotRow])[] = [];
-    let slot = first;
-    for (; slot < table.rows.length && concerned.length < limits.slotStepsPerTurnMax; slot += 1) {
-      const row = table.row(slot);
-      const isOurs = row.owner === self || row.from === self || this.#slots.has(slot);
-      if (isOurs && this.#nextStep(slot, row) !== 'none') concerned.push([slot, row]);
-    }
-    this.#followThese(concerned);
-    if (slot === table.rows.length) return;
-    clock.defer(() => {
-      // Of a newer table every slot is looked at again.
-      if (this.#options.table() === table) this.#followFrom(table, slot);
-    });
+  #lookAt(slot: number): SlotAndRow | undefined {
+    const { self, table } = this.#options;
+    const row = table().row(slot);
+    const isOurs = row.owner === self || row.from === self || this.#slots.has(slot);
+    return isOurs && this.#nextStep(slot, row) !== 'none' ? [slot, row] : undefined;
   }
 
-  #followThese(rows: Iterable<readonly [number, SlotRow]>): void {
+  #followThese(rows: readonly SlotAndRow[]): void {
     if (this.#ended) return;
     const coming: { slot: number; row: SlotRow }[] = [];
     const going: { slot: number; row: SlotRow }[] = [];
@@ -306,6 +309,8 @@ export class SlotOwner {
     this.#drop(slot, 'handoff_overdue');
     this.#hold(slot).phase = { kind: 'released', epoch };
     this.#sender.withdraw(slot);
+    // The table may have gone on and given it back to us.
+    this.#due.add(slot);
     return true;
   }
 

@@ -7,6 +7,7 @@
  */
 import type { SlotRow, TableValue } from '../protocol/cluster.ts';
 import type { Incarnation } from '../protocol/ids.ts';
+import { SlotTally } from './slot-tally.ts';
 
 const NOBODY: SlotRow = { owner: undefined, epoch: 0, state: 'stable', from: undefined, fence: false };
 
@@ -24,33 +25,42 @@ export interface SlotTotals {
   readonly orphaned: number;
 }
 
+/** Where a table comes from: the view of the one before it, and all that differs. */
+interface Origin {
+  readonly view: number;
+  readonly changes: readonly RowChange[];
+  readonly tally: SlotTally;
+}
+
 export class SlotTable {
   static readonly empty = new SlotTable(0, { rows: [] });
   readonly view: number;
   readonly rows: readonly SlotRow[];
-  readonly #owned: ReadonlyMap<Incarnation, readonly number[]>;
-  readonly #totals: SlotTotals;
+  readonly #origin: Origin | undefined;
+  readonly #tally: SlotTally;
   readonly #members: ReadonlySet<Incarnation>;
+  #owned: ReadonlyMap<Incarnation, readonly number[]> | undefined;
 
-  constructor(view: number, value: TableValue) {
+  constructor(view: number, { rows }: TableValue, origin?: Origin) {
     this.view = view;
-    this.rows = value.rows;
-    const owned = new Map<Incarnation, number[]>();
-    const givers = new Set<Incarnation>();
-    let [handoff, stable] = [0, 0];
-    for (const [slot, { owner, from, state }] of value.rows.entries()) {
-      if (state === 'handoff') handoff += 1;
-      else if (owner !== undefined) stable += 1;
-      if (from !== undefined) givers.add(from);
-      if (owner === undefined) continue;
-      const slots = owned.get(owner);
-      if (slots === undefined) owned.set(owner, [slot]);
-      else slots.push(slot);
+    this.rows = rows;
+    this.#origin = origin;
+    this.#tally = origin?.tally ?? tallyOf(rows);
+    this.#members = this.#tally.members();
+  }
+
+  /** A later table, in which only the rows of `slots` may differ: costs what differs, not what there is. */
+  next(view: number, { rows }: TableValue, slots: readonly number[]): SlotTable {
+    const changes: RowChange[] = [];
+    const tally = new SlotTally(this.#tally);
+    for (const slot of slots) {
+      const [before, after] = [this.row(slot), rows[slot] ?? NOBODY];
+      if (sameRow(before, after)) continue;
+      changes.push({ slot, before, after });
+      tally.remove(before);
+      tally.add(after);
     }
-    this.#owned = owned;
-    this.#members = new Set([...owned.keys(), ...givers]);
-    const total = value.rows.length;
-    this.#totals = { total, owned: stable, handoff, orphaned: total - stable - handoff };
+    return new SlotTable(view, { rows }, { view: this.view, changes, tally });
   }
 
   row(slot: number): SlotRow {
@@ -75,6 +85,7 @@ export class SlotTable {
 
   /** Slots owned, those on their way to the owner included. */
   slotsOf(owner: Incarnation): readonly number[] {
+    this.#owned ??= slotsByOwner(this.rows);
     return this.#owned.get(owner) ?? [];
   }
 
@@ -85,6 +96,7 @@ export class SlotTable {
 
   /** Rows that differ, by slot. */
   changesSince(before: SlotTable): readonly RowChange[] {
+    if (this.#origin?.view === before.view) return this.#origin.changes;
     const changes: RowChange[] = [];
     for (const [slot, after] of this.rows.entries()) {
       const old = before.row(slot);
@@ -94,8 +106,27 @@ export class SlotTable {
   }
 
   totals(): SlotTotals {
-    return this.#totals;
+    const { handoff, owned } = this.#tally;
+    const total = this.rows.length;
+    return { total, owned, handoff, orphaned: total - owned - handoff };
   }
+}
+
+function tallyOf(rows: readonly SlotRow[]): SlotTally {
+  const tally = new SlotTally();
+  for (const row of rows) tally.add(row);
+  return tally;
+}
+
+function slotsByOwner(rows: readonly SlotRow[]): ReadonlyMap<Incarnation, readonly number[]> {
+  const owned = new Map<Incarnation, number[]>();
+  for (const [slot, { owner }] of rows.entries()) {
+    if (owner === undefined) continue;
+    const slots = owned.get(owner);
+    if (slots === undefined) owned.set(owner, [slot]);
+    else slots.push(slot);
+  }
+  return owned;
 }
 
 /** A table in which nobody owns anything: what the first ring manager starts from. */

@@ -11,8 +11,9 @@ import type { KeyValue, KvEntry } from '../broker/broker.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
-import { decodeTable, type SlotRow } from '../protocol/cluster.ts';
+import type { SlotRow } from '../protocol/cluster.ts';
 import { DecodeError } from '../protocol/errors.ts';
+import { decodeTable, encodeTable, storeTable, type StoredTable } from '../protocol/table-codec.ts';
 import { SlotTable } from './slot-table.ts';
 
 export const TABLE_KEY = 'table';
@@ -33,7 +34,8 @@ export class TableFollower {
   readonly #logger: Logger;
   readonly #listeners: TableListener[] = [];
   #table = SlotTable.empty;
-  #own: { readonly value: Uint8Array; readonly rows: readonly SlotRow[] } | undefined;
+  /** The same as it was read: the next one is compared with it. */
+  #stored: StoredTable | undefined;
   #watch: { stop(): void } | undefined;
   #timer: Timer | undefined;
   #heardMs = 0;
@@ -86,38 +88,31 @@ export class TableFollower {
     return this.#readNext;
   }
 
-  /** A table that someone got hold of: the watch, or a read. */
+  /** A table that someone got hold of: the watch, a read, or the ring manager of this process, which wrote it. */
   accept(entry: Pick<KvEntry, 'value' | 'revision'>): void {
     this.#heardMs = this.#clock.monotonicMs();
     if (entry.revision <= this.#table.view) return;
-    const next = this.#decode(entry);
-    if (next !== undefined) this.#adopt(next);
+    const stored = this.#decode(entry);
+    if (stored !== undefined) this.#adopt(entry.revision, stored);
   }
 
-  /** What the ring manager of this process is about to write: a watch may show it before the answer comes. */
-  expectOwn(value: Uint8Array, rows: readonly SlotRow[]): void {
-    this.#own = { value, rows };
+  /** A table with `rows`, as it is to be stored after the one that is known here. */
+  encode(rows: readonly SlotRow[]): Uint8Array {
+    return encodeTable(storeTable(rows, this.#stored));
   }
 
-  /** The table that the ring manager of this process wrote as `view`. */
-  acceptOwn(view: number, rows: readonly SlotRow[]): void {
-    this.#heardMs = this.#clock.monotonicMs();
-    if (view > this.#table.view) this.#adopt(new SlotTable(view, { rows }));
-  }
-
-  #adopt(next: SlotTable): void {
+  #adopt(view: number, stored: StoredTable): void {
     const previous = this.#table;
-    this.#table = next;
-    this.#logger.debug('table_changed', { view: next.view, ...next.totals() });
-    for (const listener of this.#listeners) listener(next, previous);
+    const { changed } = stored;
+    this.#stored = stored;
+    this.#table = changed === undefined ? new SlotTable(view, stored) : previous.next(view, stored, changed);
+    this.#logger.debug('table_changed', { view, ...this.#table.totals() });
+    for (const listener of this.#listeners) listener(this.#table, previous);
   }
 
-  #decode(entry: Pick<KvEntry, 'value' | 'revision'>): SlotTable | undefined {
-    const own = this.#own;
-    // The same bytes are the same rows: decoding thousands of them costs the manager's loop more than all else of a step.
-    if (own !== undefined && Buffer.compare(own.value, entry.value) === 0) return new SlotTable(entry.revision, own);
+  #decode(entry: Pick<KvEntry, 'value' | 'revision'>): StoredTable | undefined {
     try {
-      return new SlotTable(entry.revision, decodeTable(entry.value));
+      return decodeTable(entry.value, this.#stored);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       this.#logger.error('table_unreadable', { view: entry.revision, error });

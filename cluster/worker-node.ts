@@ -181,7 +181,7 @@ class ComposedWorker {
   #wire(): void {
     const { host } = this.#options;
     this.#control.handle('drain', () => this.#drainRequested());
-    this.#follower.onTable((table) => this.#slots.follow(table));
+    this.#follower.onTable((table, previous) => this.#slots.follow(table, previous));
     this.#leadership.onChange(() => this.#watch.look());
     this.#membership.onBeat(({ role, view, incarnation }) => {
       if (role === 'worker' && incarnation !== this.#node.incarnation) this.#follower.noteView(view);

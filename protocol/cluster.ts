@@ -1,5 +1,5 @@
 /**
- * What the cluster's members say to each other: heartbeats, the slot table, control requests. Types and codecs; the
+ * What the cluster's members say to each other: heartbeats, node entries, the slot table's rows. Types and codecs; the
  * rules are cluster/'s.
  */
 import { decodeVersioned, encode } from './codec.ts';
@@ -53,7 +53,7 @@ export interface SlotRow {
   readonly fence: boolean;
 }
 
-/** The slot table, as stored in the cluster bucket under `table`; its KV revision is the view. */
+/** The slot table, stored (table-codec.ts) in the cluster bucket under `table`; its KV revision is the view. */
 export interface TableValue {
   readonly rows: readonly SlotRow[];
 }
@@ -74,59 +74,6 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat {
   }
   if (!isCount(view) || !isCount(load) || typeof wallMs !== 'number') throw new DecodeError('heartbeat', 'malformed');
   return { incarnation, role: role as Role, view, load, wallMs, state: state as Heartbeat['state'] };
-}
-
-/** Owners once, rows as small integers: about 30 KB for 4,096 slots. Plain loops: every node does this at each change. */
-export function encodeTable({ rows }: TableValue): Uint8Array {
-  const places = new Map<Incarnation, number>();
-  const place = (owner: Incarnation | undefined): number => {
-    if (owner === undefined) return 0;
-    const known = places.get(owner);
-    if (known !== undefined) return known;
-    places.set(owner, places.size + 1);
-    return places.size;
-  };
-  const [owners, epochs, flags, froms] = [[], [], [], []] as [number[], number[], number[], number[]];
-  for (const { owner, epoch, state, fence, from } of rows) {
-    owners.push(place(owner));
-    epochs.push(epoch);
-    flags.push((state === 'handoff' ? HANDOFF_BIT : 0) + (fence ? FENCE_BIT : 0));
-    froms.push(place(from));
-  }
-  return encode([CLUSTER_FORMAT, [...places.keys()], owners, epochs, flags, froms]);
-}
-
-const HANDOFF_BIT = 1;
-const FENCE_BIT = 2;
-
-/** @throws DecodeError */
-export function decodeTable(bytes: Uint8Array): TableValue {
-  const [, names, owner, epoch, flags, from] = decodeVersioned('table', bytes, 1024 * 1024, CLUSTER_FORMAT);
-  if (!isList(names) || !isList(owner) || !isList(epoch) || !isList(flags) || !isList(from)) {
-    throw new DecodeError('table', 'malformed');
-  }
-  if (epoch.length !== owner.length || flags.length !== owner.length || from.length !== owner.length) {
-    throw new DecodeError('table', 'uneven columns');
-  }
-  const owners = [undefined, ...names.map(incarnation)];
-  const rows: SlotRow[] = [];
-  for (let slot = 0; slot < owner.length; slot += 1) {
-    const [bits, height] = [flags[slot], epoch[slot]];
-    if (!isCount(bits) || !isCount(height)) throw new DecodeError('table', 'malformed row');
-    rows.push({
-      owner: ownerAt(owners, owner[slot]),
-      epoch: height,
-      state: bits & HANDOFF_BIT ? 'handoff' : 'stable',
-      from: ownerAt(owners, from[slot]),
-      fence: (bits & FENCE_BIT) !== 0,
-    });
-  }
-  return { rows };
-}
-
-function ownerAt(owners: readonly (Incarnation | undefined)[], place: unknown): Incarnation | undefined {
-  if (!isCount(place) || place >= owners.length) throw new DecodeError('table', 'no such owner');
-  return owners[place];
 }
 
 /** JSON in the bucket: people look at it. @throws DecodeError */
@@ -169,14 +116,6 @@ export function encodeNodeEntry(entry: NodeEntry): Uint8Array {
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-function isList(value: unknown): value is unknown[] {
-  return Array.isArray(value);
-}
-function incarnation(value: unknown): Incarnation {
-  const life = parseIncarnation(value);
-  if (life === undefined) throw new DecodeError('table', 'malformed owner');
-  return life;
 }
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';

@@ -5,9 +5,12 @@ import { unownedRows } from '../../../cluster/slot-table.ts';
 import { ManualClock } from '../../../platform/clock.ts';
 import { limits } from '../../../platform/limits.ts';
 import { silentLogger } from '../../../platform/logger.ts';
-import { encodeTable } from '../../../protocol/cluster.ts';
+import type { SlotRow } from '../../../protocol/cluster.ts';
+import type { Incarnation } from '../../../protocol/ids.ts';
+import { encodeTable, storeTable } from '../../../protocol/table-codec.ts';
 
-const value = encodeTable({ rows: unownedRows(4) });
+const encoded = (rows: readonly SlotRow[]) => encodeTable(storeTable(rows));
+const value = encoded(unownedRows(4));
 const entry = (revision: number) => ({ key: 'table', value, revision });
 
 /** A bucket whose watch says only what the test makes it say. */
@@ -42,16 +45,25 @@ describe('a follower of the table', () => {
     expect(views).toEqual([7, 9]);
   });
 
-  it('takes the table of its own process as it was written, whoever shows it first', () => {
+  it('knows of every table what changed since the last that was seen', () => {
     const { state, follower, views } = setUp();
-    const rows = unownedRows(4);
-    follower.expectOwn(value, rows);
-    state.hint({ kind: 'put', entry: { ...entry(3), value: value.slice() } });
-    expect(follower.table.rows).toBe(rows);
-    follower.acceptOwn(3, rows);
-    state.hint({ kind: 'put', entry: { ...entry(4), value: encodeTable({ rows: unownedRows(5) }) } });
+    const tables = [
+      ['w1-A', 'w1-A', undefined],
+      ['w3-C', 'w2-B', undefined],
+      ['w3-C', 'w2-B', 'w2-B'],
+    ].map((owners) => owners.map((owner): SlotRow => ({ ...unownedRows(1)[0]!, owner: owner as Incarnation })));
+    const changes: number[][] = [];
+    follower.onTable((table, previous) => changes.push(table.changesSince(previous).map(({ slot }) => slot)));
+    for (const at of tables.keys()) {
+      state.hint({ kind: 'put', entry: { ...entry(at + 1), value: follower.encode(tables[at]!) } });
+    }
+    expect(changes).toEqual([[0, 1], [0, 1], [2]]);
+    expect(follower.table.totals()).toEqual({ total: 3, owned: 3, handoff: 0, orphaned: 0 });
+    expect([...follower.table.members()].sort()).toEqual(['w2-B', 'w3-C']);
+    expect(follower.table.slotsOf('w2-B' as Incarnation)).toEqual([1, 2]);
+    state.hint({ kind: 'put', entry: { ...entry(9), value: encoded(unownedRows(5)) } });
     expect(follower.table.rows).toHaveLength(5);
-    expect(views).toEqual([3, 4]);
+    expect(views).toEqual([1, 2, 3, 9]);
   });
 
   it('reads when a heartbeat names a higher view, and when nothing was heard for 500 ms', async () => {

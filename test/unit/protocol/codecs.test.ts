@@ -11,10 +11,8 @@ import {
 import {
   decodeHeartbeat,
   decodeNodeEntry,
-  decodeTable,
   encodeHeartbeat,
   encodeNodeEntry,
-  encodeTable,
   type Heartbeat,
   type NodeEntry,
   type SlotRow,
@@ -30,6 +28,7 @@ import {
   encodeRegionBatch,
   type RegionBatch,
 } from '../../../protocol/region-batches.ts';
+import { decodeTable, encodeTable, storeTable } from '../../../protocol/table-codec.ts';
 
 const count = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 const user = fc.stringMatching(/^U[A-Z0-9]{8,12}$/).map((id) => id as UserId);
@@ -203,6 +202,7 @@ describe('region batches', () => {
 });
 
 describe('cluster messages', () => {
+  const unowned: SlotRow = { owner: undefined, epoch: 1, state: 'stable', from: undefined, fence: false };
   const beat: fc.Arbitrary<Heartbeat> = fc.record({
     incarnation,
     role: fc.constantFrom('webapp' as const, 'worker' as const, 'gateway' as const),
@@ -213,7 +213,7 @@ describe('cluster messages', () => {
   });
   const row: fc.Arbitrary<SlotRow> = fc.record({
     owner: fc.option(fc.constantFrom('w1-A', 'w2-B') as fc.Arbitrary<Incarnation>, { nil: undefined }),
-    epoch: count,
+    epoch: fc.integer({ min: 0, max: 2 ** 30 - 1 }),
     state: fc.constantFrom('stable' as const, 'handoff' as const),
     from: fc.option(fc.constantFrom('w1-A', 'w3-C') as fc.Arbitrary<Incarnation>, { nil: undefined }),
     fence: fc.boolean(),
@@ -227,9 +227,44 @@ describe('cluster messages', () => {
     );
     fc.assert(
       fc.property(fc.array(row, { maxLength: 50 }), (rows) => {
-        expect(decodeTable(encodeTable({ rows }))).toEqual({ rows });
+        expect(decodeTable(encodeTable(storeTable(rows))).rows).toEqual(rows);
       }),
     );
+  });
+  test('a table read after another has its rows where they are the same, and says which are not', () => {
+    const change = fc.tuple(fc.nat(299), row);
+    fc.assert(
+      fc.property(fc.array(row, { minLength: 300, maxLength: 300 }), fc.array(change), (rows, changes) => {
+        const first = storeTable(rows);
+        const later = [...rows];
+        for (const [slot, next] of changes) later[slot] = next;
+        const bytes = encodeTable(storeTable(later, first));
+        const read = decodeTable(bytes, decodeTable(encodeTable(first)));
+        expect(read.rows).toEqual(later);
+        expect(decodeTable(bytes).rows).toEqual(later);
+        const kept = decodeTable(encodeTable(first));
+        const same = decodeTable(bytes, kept);
+        const isChanged = new Set(same.changed ?? later.keys());
+        for (const [slot, one] of same.rows.entries()) expect(one === kept.rows[slot]).toBe(!isChanged.has(slot));
+      }),
+      { numRuns: 50 },
+    );
+  });
+  test('a table of other names or another length than the one before is read whole', () => {
+    const of = (...owners: string[]) => owners.map((owner): SlotRow => ({ ...unowned, owner: owner as Incarnation }));
+    const before = storeTable(of('w1-A', 'w2-B'));
+    for (const rows of [of('w2-B', 'w1-A'), of('w1-A', 'w2-B', 'w1-A'), of('w3-C', 'w2-B')]) {
+      const read = decodeTable(encodeTable(storeTable(rows)), before);
+      expect(read).toMatchObject({ rows, changed: undefined });
+    }
+  });
+  test('names that nobody bears any more do not stay for ever', () => {
+    let table = storeTable([unowned]);
+    for (let life = 0; life < 1_000; life++) {
+      table = storeTable([{ ...unowned, owner: `w1-${life}` as Incarnation }], table);
+      expect(table.names.length).toBeLessThan(300);
+    }
+    expect(decodeTable(encodeTable(table)).rows).toEqual([{ ...unowned, owner: 'w1-999' }]);
   });
   test('a full table stays small', () => {
     const rows = Array.from(
@@ -242,13 +277,13 @@ describe('cluster messages', () => {
         fence: false,
       }),
     );
-    expect(encodeTable({ rows }).length).toBeLessThan(40_000);
+    expect(encodeTable(storeTable(rows)).length).toBeLessThan(40_000);
   });
   test('damage gives a DecodeError and nothing else', () => {
     onlyDecodeErrors(decodeHeartbeat, beat.map(encodeHeartbeat));
     onlyDecodeErrors(
       decodeTable,
-      fc.array(row, { maxLength: 5 }).map((rows) => encodeTable({ rows })),
+      fc.array(row, { maxLength: 5 }).map((rows) => encodeTable(storeTable(rows))),
     );
   });
   test('a node entry is JSON and is checked', () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encode } from '../../../protocol/codec.ts';
-import { decodeNodeEntry, decodeTable } from '../../../protocol/cluster.ts';
+import { decodeNodeEntry } from '../../../protocol/cluster.ts';
 import {
   decodeClaims,
   decodeControl,
@@ -21,6 +21,7 @@ import {
 } from '../../../protocol/envelopes.ts';
 import { DecodeError, rejected, retryable, unknownFate } from '../../../protocol/errors.ts';
 import type { ChannelId, Incarnation, MutationId, TeamId, UserId } from '../../../protocol/ids.ts';
+import { decodeTable } from '../../../protocol/table-codec.ts';
 
 const user = 'U0000000001' as UserId;
 const channel = 'C0000000001' as ChannelId;
