@@ -1,19 +1,20 @@
 /** The unmodified RTM client of the dialect, through real processes: it connects, sends, receives and comes back. */
 import { RTMClient } from '@slack/rtm-api';
 import { WebClient } from '@slack/web-api';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startBelfryDev, type BelfryDev } from '../support/belfry-dev.ts';
 import { quietLogger } from '../support/quiet-logger.ts';
 
 type Frame = Record<string, unknown>;
 
 let dev: BelfryDev;
-const open: RTMClient[] = [];
+/** One session of each for all tests: this client takes 2 s until it is ready (docs/decisions/0007). */
+let alice: RTMClient;
+let bob: RTMClient;
 
 /** A started client, ready to send. */
 async function connect(token: string): Promise<RTMClient> {
   const client = new RTMClient(token, { slackApiUrl: dev.file.api, logger: quietLogger() });
-  open.push(client);
   const ready = nextReady(client);
   await client.start();
   await ready;
@@ -38,17 +39,15 @@ const web = (place: number) => new WebClient(token(place), { slackApiUrl: dev.fi
 
 beforeAll(async () => {
   dev = await startBelfryDev({});
+  [alice, bob] = await Promise.all([connect(token(0)), connect(token(1))]);
 }, 60_000);
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((client) => client.disconnect()));
-});
 afterAll(async () => {
+  await Promise.all([alice, bob].map((client) => client?.disconnect()));
   await dev?.stop();
 });
 
 describe('@slack/rtm-api', () => {
   test('receives what another user posts over HTTP, in order', async () => {
-    const bob = await connect(token(1));
     const texts = Array.from({ length: 20 }, (_, i) => `ordered ${i}`);
     const seen: Frame[] = [];
     const last = eventOf(bob, 'message', (frame) => {
@@ -64,7 +63,6 @@ describe('@slack/rtm-api', () => {
   });
 
   test('sends, and its own socket gets the acknowledgement in place of the event', async () => {
-    const [alice, bob] = await Promise.all([connect(token(0)), connect(token(1))]);
     const own: Frame[] = [];
     alice.on('message', (frame: Frame) => own.push(frame));
     const arrived = eventOf(bob, 'message', (frame) => frame['text'] === 'over the socket');
@@ -77,13 +75,11 @@ describe('@slack/rtm-api', () => {
   });
 
   test('is told why a message is refused', async () => {
-    const alice = await connect(token(0));
     await expect(alice.sendMessage('', general())).rejects.toThrow(/message text is missing/);
     await expect(alice.sendMessage('x', 'CNOSUCH0001')).rejects.toThrow(/channel_not_found/);
   });
 
   test('sees typing and the presence of those it asks for', async () => {
-    const [alice, bob] = await Promise.all([connect(token(0)), connect(token(1))]);
     const typing = eventOf(bob, 'user_typing', (frame) => frame['user'] === userId(0));
     await alice.sendTyping(general());
     expect(await typing).toMatchObject({ channel: general() });
@@ -99,7 +95,6 @@ describe('@slack/rtm-api', () => {
   });
 
   test('hears a channel from the moment its user joins it', async () => {
-    const bob = await connect(token(1));
     const { channel } = await web(0).conversations.create({ name: `late-${Date.now()}` });
     const id = channel?.id ?? '';
     const joined = eventOf(bob, 'channel_joined', (frame) => (frame['channel'] as Frame)['id'] === id);
@@ -111,7 +106,6 @@ describe('@slack/rtm-api', () => {
   });
 
   test('comes back by itself when its gateway is killed', async () => {
-    const bob = await connect(token(1));
     const gateway = dev.file.processes.find((process) => process.role === 'gateway');
     const back = nextReady(bob);
     process.kill(gateway?.pid ?? 0, 'SIGKILL');

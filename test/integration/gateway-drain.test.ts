@@ -1,5 +1,6 @@
 /** A gateway is drained under load: its sessions go elsewhere and miss nothing, and nobody seems to have left (G4, G5, G7). */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { limits } from '../../platform/limits.ts';
 import { api, callApi } from '../support/api.ts';
@@ -36,15 +37,26 @@ async function makeMembers(channel: string): Promise<Member[]> {
   return members;
 }
 
+interface Load {
+  readonly acked: string[];
+  /** From now on with a rest after each post. */
+  calm(): void;
+  stop(): Promise<void>;
+}
+
+const restMs = 50;
+
 /** Posts one after another until told to stop; a post is repeated with its id until it is acknowledged. */
-function startPosting(channel: string): { readonly acked: string[]; stop(): Promise<void> } {
+function startPosting(channel: string): Load {
   const acked: string[] = [];
   let stopping = false;
+  let calm = false;
   const run = async () => {
     for (let n = 0; !stopping; n += 1) {
       const args = { channel, text: `p${n}`, client_msg_id: randomUUID() };
       while (!(await callApi(base(), 'chat.postMessage', ownerToken(), args)).body.ok) continue;
       acked.push(args.text);
+      if (calm) await wait(restMs);
     }
   };
   const running = run();
@@ -52,7 +64,7 @@ function startPosting(channel: string): { readonly acked: string[]; stop(): Prom
     stopping = true;
     await running;
   };
-  return { acked, stop };
+  return { acked, calm: () => (calm = true), stop };
 }
 
 describe('a gateway that is told to end under load', () => {
@@ -80,6 +92,7 @@ describe('a gateway that is told to end under load', () => {
     process.kill(drained?.pid ?? 0, 'SIGTERM');
     await until('every session to have come back', () => there.every((one) => one.visits.length > 1 && one.isLive));
     const backAtMs = performance.now();
+    load.calm();
     // Leases of sessions that nobody took up would end now, and show as `away`.
     const endMs = backAtMs + limits.presenceGraceMs + 1_500;
     await until('the grace of presence to be over', () => performance.now() > endMs, 20_000);

@@ -10,24 +10,24 @@ import { projectRoot } from '../../platform/project-root.ts';
 
 /** Seconds on two cores, in the whole run; only their order counts. What is not here takes less. */
 const secondsOf: Readonly<Record<string, number>> = {
-  'test/integration/replicas.test.ts': 33,
-  'test/integration/drain.test.ts': 30,
-  'test/integration/overload.test.ts': 25,
-  'test/chaos/chaos.test.ts': 25,
-  'test/simulation/actors.test.ts': 24,
-  'test/compat/rtm-api.test.ts': 20,
-  'test/integration/bench.test.ts': 20,
-  'test/simulation/cluster.test.ts': 18,
+  'test/integration/drain.test.ts': 37,
+  'test/integration/overload.test.ts': 30,
+  'test/chaos/chaos.test.ts': 27,
+  'test/integration/replicas.test.ts': 26,
+  'test/simulation/actors.test.ts': 22,
+  'test/simulation/cluster.test.ts': 20,
+  'test/integration/bench.test.ts': 18,
   'test/integration/gateway-drain.test.ts': 16,
-  'test/simulation/mutations.test.ts': 12,
-  'test/integration/dev.test.ts': 11,
+  'test/compat/rtm-api.test.ts': 11,
+  'test/integration/dev.test.ts': 10,
   'test/integration/cluster.test.ts': 10,
   'test/integration/cli.test.ts': 10,
-  'test/integration/dev-lifecycle.test.ts': 9,
-  'test/integration/journey.test.ts': 8,
+  'test/integration/dev-lifecycle.test.ts': 10,
+  'test/integration/journey.test.ts': 10,
+  'test/simulation/mutations.test.ts': 9,
   'test/integration/faults.test.ts': 7,
-  'test/integration/bench-peers.test.ts': 7,
   'test/conformance/append-log.test.ts': 6,
+  'test/integration/bench-peers.test.ts': 5,
 };
 
 export class LongestFirst extends BaseSequencer {
