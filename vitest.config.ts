@@ -3,15 +3,18 @@
  *
  * Files run in forked processes, two at a time: integration tests start a nats-server and several
  * roles each, and a machine with two cores must still meet its time-outs. Those tests start dist/,
- * so `npm test` builds first. What starts no process runs many files in one (project `pure`): a
- * process and its imports cost more than most of those files. The closing line is the last line on
- * purpose: CI reads it.
+ * so `npm test` builds first. What starts no process, but for a nats-server, runs many files in one
+ * (project `pure`): a process and its imports cost more than most of those files. The closing line
+ * is the last line on purpose: CI reads it.
  */
 import { defineConfig } from 'vitest/config';
 import { ClosingLineReporter } from './test/support/closing-line-reporter.ts';
 import { LongestFirst } from './test/support/longest-first.ts';
 
-const pure = ['test/{unit,simulation}/**/*.test.ts'];
+const pure = [
+  'test/{unit,simulation,conformance}/**/*.test.ts',
+  'test/integration/{actors,gateway-sessions,nats-permissions,region-batches,webapp}.test.ts',
+];
 const notOurs = ['**/node_modules/**', 'dist/**', 'coverage/**', '.tools/**', '.belfry/**'];
 
 export default defineConfig({

@@ -38,8 +38,8 @@ interface Answer {
 export class EventPages {
   readonly #context: WorkerContext;
   readonly #subscriptions: Pick<Subscriptions, 'position'>;
-  /** V2 */
-  readonly #positions = new LRUCache<StreamId, Known>({ max: limits.logPositionsKeptMax });
+  /** V2. Made when the first is kept: it takes the room for all of them at once. */
+  #positions: LRUCache<StreamId, Known> | undefined;
 
   constructor(context: WorkerContext, subscriptions: Pick<Subscriptions, 'position'>) {
     this.#context = context;
@@ -103,12 +103,13 @@ export class EventPages {
   /** A place in the log behind `seq`, or its end. */
   async #position(slot: Slot, stream: StreamId, seq: number): Promise<Read<LogPosition>> {
     const { clock } = this.#context;
-    const known = this.#positions.get(stream);
+    const known = this.#positions?.get(stream);
     const isFresh = known !== undefined && clock.monotonicMs() - known.atMs < limits.logPositionFreshMs;
     if (isFresh && known.position.nextSeq > seq) return { ok: true, value: known.position };
     const tail = await slot.reads.tail(stream);
     if (!tail.ok) return tail;
     const { position } = tail.value;
+    this.#positions ??= new LRUCache({ max: limits.logPositionsKeptMax });
     this.#positions.set(stream, { position, atMs: clock.monotonicMs() });
     return { ok: true, value: position };
   }

@@ -39,6 +39,8 @@ interface NodeState {
 }
 
 const settleMs = 45_000;
+/** Each look asks a webapp, which asks every node. */
+const settlePollMs = 100;
 /** As `belfry dev` waits. */
 const restartMs = 1_000;
 const proxiedId = 'worker-far';
@@ -125,7 +127,7 @@ export class ChaosCluster {
       last = JSON.stringify(info);
       return info !== undefined && isSettled(info, wanted);
     };
-    await until('the cluster to settle', look, deadlineMs).catch((error: unknown) => {
+    await until('the cluster to settle', look, deadlineMs, settlePollMs).catch((error: unknown) => {
       throw new Error(`the cluster did not settle: ${last}`, { cause: error });
     });
   }
