@@ -55,6 +55,16 @@ export class ActorCell<M, B extends Behaviour<M> = Behaviour<M>> {
   #stopped: Failure | undefined;
   #failuresMs: number[] = [];
   readonly #whenIdle: (() => void)[] = [];
+  /** The turn that comes next has waited for others of its messages. */
+  #gathered = false;
+  readonly #proceed = (end: unknown): void => {
+    if (end === 'reset') this.#dispose();
+    this.#run();
+  };
+  readonly #recover = (error: unknown): void => {
+    this.#fail(error);
+    this.#run();
+  };
 
   constructor(options: CellOptions<M, B>) {
     this.#options = options;
@@ -78,7 +88,7 @@ export class ActorCell<M, B extends Behaviour<M> = Behaviour<M>> {
       return true;
     }
     if (!this.#mailbox.push(message, bytes)) return false;
-    if (!this.#running) void this.#run();
+    if (!this.#running) this.#run();
     return true;
   }
 
@@ -94,42 +104,46 @@ export class ActorCell<M, B extends Behaviour<M> = Behaviour<M>> {
     if (!this.#running) this.#dispose();
   }
 
-  async #run(): Promise<void> {
+  /** Step by step, until there is something to wait for. With callbacks: an async loop costs every turn its frame. */
+  #run(): void {
     this.#running = true;
     while (this.#mailbox.size > 0 && this.#stopped === undefined) {
-      try {
-        const behaviour = this.#behaviour ?? (await this.#activate());
-        if (behaviour === undefined || this.#stopped !== undefined) continue;
-        const gathering = behaviour.gather();
-        if (gathering !== undefined) await gathering;
-        if (this.#stopped !== undefined) continue;
-        const turn = behaviour.turn(this.#mailbox);
-        const end = typeof turn === 'string' ? turn : await turn;
-        if (end === 'reset') this.#dispose();
-      } catch (error) {
-        this.#fail(error);
-      }
+      const waiting = this.#step();
+      if (waiting !== undefined) return void waiting.then(this.#proceed, this.#recover);
     }
     this.#running = false;
     if (this.#stopped === undefined) this.#options.idle();
     else this.#dispose();
-    for (const resolve of this.#whenIdle.splice(0)) resolve();
+    if (this.#whenIdle.length > 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
-  async #activate(): Promise<B | undefined> {
-    if (this.#exhausted()) {
-      this.#refuseAll(retryable('actor keeps failing'));
-      return undefined;
+  /** What comes next: to activate, to gather, a turn. Undefined: there was nothing to wait for. */
+  #step(): Promise<unknown> | undefined {
+    try {
+      const behaviour = this.#behaviour;
+      if (behaviour === undefined) return this.#activate();
+      const gathering = this.#gathered ? undefined : behaviour.gather();
+      this.#gathered = gathering !== undefined;
+      if (gathering !== undefined) return gathering;
+      const turn = behaviour.turn(this.#mailbox);
+      if (typeof turn !== 'string') return turn;
+      if (turn === 'reset') this.#dispose();
+    } catch (error) {
+      this.#fail(error);
     }
+    return undefined;
+  }
+
+  async #activate(): Promise<void> {
+    if (this.#exhausted()) return this.#refuseAll(retryable('actor keeps failing'));
     const behaviour = this.#options.create();
     const activation = await behaviour.activate();
     if (activation.kind === 'ready') {
       this.#behaviour = behaviour;
-      return behaviour;
+      return;
     }
     behaviour.dispose();
     this.#refuseAll(retryable(activation.reason));
-    return undefined;
   }
 
   /** A bug, or a state that cannot be built: said once with the ids, then begun again from the log (A3). */

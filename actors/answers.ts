@@ -26,6 +26,8 @@ export interface Ticket {
   /** Bytes of the command as it came. */
   readonly bytes: number;
   readonly owner: TicketOwner;
+  /** Where its slot keeps it (open-tickets.ts). */
+  place: number;
 }
 
 export interface TicketOwner {
@@ -41,6 +43,9 @@ export class Answers {
   readonly #outboxes: GatewayOutboxes;
   /** W3 */
   readonly #bundles: TurnBundles<Reply>;
+  /** Of the latest reply; nearly all commands of a turn came with one subject. */
+  #subject = '';
+  #address = '';
 
   constructor(messaging: Pick<Messaging, 'publish'>, outboxes: GatewayOutboxes, clock: Clock) {
     this.#outboxes = outboxes;
@@ -70,6 +75,14 @@ export class Answers {
     const { epoch } = ticket.owner;
     if (ticket.via !== undefined)
       this.#outboxes.reply(ticket.via, epoch === undefined ? reply : { ...reply, epoch }, bytes);
-    else if (ticket.subject !== undefined) this.#bundles.add(replyOf(ticket.subject, 0), reply, bytes);
+    else if (ticket.subject !== undefined) this.#bundles.add(this.#addressOf(ticket.subject), reply, bytes);
+  }
+
+  #addressOf(subject: string): string {
+    if (subject !== this.#subject) {
+      this.#subject = subject;
+      this.#address = replyOf(subject, 0);
+    }
+    return this.#address;
   }
 }

@@ -38,6 +38,7 @@ import { deadline, type StreamHome } from './worker-context.ts';
 /** One of a small channel, as `belfry bench channels` sees them. */
 const ACTOR_BYTES = 6_000;
 const NO_EVENTS: readonly DurableEvent[] = [];
+const eventsOf = ({ events }: Item): readonly DurableEvent[] => events;
 
 export class ChannelActor implements Behaviour<ActorMessage> {
   readonly #home: StreamHome;
@@ -49,7 +50,7 @@ export class ChannelActor implements Behaviour<ActorMessage> {
   #hydrated: Hydrated | undefined;
   #messages: ActorMessage[] = [];
   #items: Item[] = [];
-  #events: DurableEvent[] = [];
+  #events: readonly DurableEvent[] = NO_EVENTS;
 
   constructor(home: StreamHome) {
     this.#home = home;
@@ -173,21 +174,22 @@ export class ChannelActor implements Behaviour<ActorMessage> {
 
   /** As many messages as go into one record. */
   #take(mailbox: Mailbox<ActorMessage>): void {
-    this.#messages = [];
-    let bytes = 0;
-    while (mailbox.size > 0 && this.#messages.length < limits.recordEventsMax) {
+    let bytes = mailbox.nextBytes;
+    const messages = [defined(mailbox.shift(), 'channel-actor/mailbox-has-next')];
+    while (mailbox.size > 0 && messages.length < limits.recordEventsMax) {
       bytes += mailbox.nextBytes;
-      if (this.#messages.length > 0 && bytes > limits.recordBytesMax) return;
-      this.#messages.push(defined(mailbox.shift(), 'channel-actor/mailbox-has-next'));
+      if (bytes > limits.recordBytesMax) break;
+      messages.push(defined(mailbox.shift(), 'channel-actor/mailbox-has-next'));
     }
+    this.#messages = messages;
   }
 
   #decideAll(): void {
-    this.#items = [];
-    this.#events = [];
     // A record has one point in time: the clock is read once.
     const nowMicros = Math.floor(this.#home.context.clock.wallMs() * 1000);
-    for (const message of this.#messages) this.#items.push(this.#decide(message, nowMicros));
+    this.#items = this.#messages.map((message) => this.#decide(message, nowMicros));
+    const [only] = this.#items;
+    this.#events = only !== undefined && this.#items.length === 1 ? only.events : this.#items.flatMap(eventsOf);
   }
 
   #decide(message: ActorMessage, nowMicros: number): Item {
@@ -197,10 +199,7 @@ export class ChannelActor implements Behaviour<ActorMessage> {
     const step = this.#checkRoom(decideStream(state, command, nowMicros), ticket);
     const seq = step.kind === 'duplicate' ? step.seq : state.seq + 1;
     const events = step.kind === 'commit' ? step.events : NO_EVENTS;
-    for (const event of events) {
-      apply(state, event);
-      this.#events.push(event);
-    }
+    for (const event of events) apply(state, event);
     const settled = step.kind === 'commit' || step.kind === 'already' || step.kind === 'duplicate';
     const result = settled && command.kind !== 'post' ? resultOf(state, command, step, seq) : undefined;
     return { message, step, seq, events, result };
@@ -229,43 +228,54 @@ export class ChannelActor implements Behaviour<ActorMessage> {
     return this.#messages.some((message) => message.kind === 'look' && message.toListen);
   }
 
-  async #commit(): Promise<TurnEnd> {
-    const { context } = this.#home;
-    for (let attempt = 0; attempt < limits.foreignRetriesMax && this.#home.serving(); attempt += 1) {
-      const outcome = await this.#append();
-      switch (outcome.kind) {
-        case 'committed':
-          return this.#committed(outcome.placed.bytes, outcome.fencedBy);
-        case 'foreign':
-          if (!(await this.#again())) return this.#refuseTurn(retryable('log'));
-          if (this.#events.length > 0) continue;
-          this.#finish();
-          return 'done';
-        case 'fenced':
-          this.#refuseTurn(retryable('fenced'));
-          this.#home.fenced(outcome.epoch);
-          return 'reset';
-        case 'abandoned':
-          return this.#refuseTurn(unknownFate('log did not answer'));
-        case 'broken':
-          context.logger.error('log_broken', { stream: this.#home.entry.stream, detail: outcome.detail });
-          return this.#refuseTurn(unknownFate('log is unusable'));
-        default:
-          outcome satisfies never;
-      }
-    }
-    return this.#refuseTurn(retryable('log keeps moving'));
+  /** `attempt`: counts those at which others' records came first. */
+  #commit(attempt = 1): Promise<TurnEnd> {
+    const place = this.#home.context.appends.enter();
+    return place === undefined ? this.#append(attempt) : place.then(() => this.#append(attempt));
   }
 
-  async #append(): Promise<AppendOutcome> {
+  /** No async function: each would cost every post a few promises and the memory of its frame. */
+  #append(attempt: number): Promise<TurnEnd> {
     const { context, epoch, signal } = this.#home;
-    const wait = context.appends.enter();
-    if (wait !== undefined) await wait;
     const startedMs = context.clock.monotonicMs();
-    const outcome = await this.#ready().log.append(this.#events, epoch, signal);
-    context.appends.leave();
-    context.appendTimer.observe(context.clock.monotonicMs() - startedMs);
-    return outcome;
+    return this.#ready()
+      .log.append(this.#events, epoch, signal)
+      .then((outcome) => {
+        context.appends.leave();
+        context.appendTimer.observe(context.clock.monotonicMs() - startedMs);
+        return this.#appended(outcome, attempt);
+      });
+  }
+
+  #appended(outcome: AppendOutcome, attempt: number): Promise<TurnEnd> | TurnEnd {
+    switch (outcome.kind) {
+      case 'committed':
+        return this.#committed(outcome.placed.bytes, outcome.fencedBy);
+      case 'foreign':
+        return this.#appendAgain(attempt);
+      case 'fenced':
+        this.#refuseTurn(retryable('fenced'));
+        this.#home.fenced(outcome.epoch);
+        return 'reset';
+      case 'abandoned':
+        return this.#refuseTurn(unknownFate('log did not answer'));
+      case 'broken':
+        this.#home.context.logger.error('log_broken', { stream: this.#home.entry.stream, detail: outcome.detail });
+        return this.#refuseTurn(unknownFate('log is unusable'));
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  /** Others' records came first (C4). */
+  async #appendAgain(attempt: number): Promise<TurnEnd> {
+    if (!(await this.#decideAgain())) return this.#refuseTurn(retryable('log'));
+    if (this.#events.length === 0) {
+      this.#finish();
+      return 'done';
+    }
+    const giveUp = attempt >= limits.foreignRetriesMax || !this.#home.serving();
+    return giveUp ? this.#refuseTurn(retryable('log keeps moving')) : this.#commit(attempt + 1);
   }
 
   #committed(bytes: number, fencedBy: number | undefined): TurnEnd {
@@ -279,8 +289,8 @@ export class ChannelActor implements Behaviour<ActorMessage> {
     return fencedBy === undefined ? 'done' : 'reset';
   }
 
-  /** Others' records came first (C4). False: the log is not to be had. */
-  async #again(): Promise<boolean> {
+  /** False: the log is not to be had. */
+  async #decideAgain(): Promise<boolean> {
     const activation = await this.#hydrate();
     if (activation.kind !== 'ready' || this.#home.signal.aborted) return false;
     this.#decideAll();

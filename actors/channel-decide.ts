@@ -34,7 +34,7 @@ const refuse = (error: SlackError): Decision => ({ kind: 'refused', failure: rej
 /** `now` is in microseconds. */
 export function decide(state: ConversationState, command: Mutation, now: number): Decision {
   const first = findFirst(state, command);
-  if (first !== undefined) return { kind: 'duplicate', ...first };
+  if (first !== undefined) return { kind: 'duplicate', seq: first.seq, count: first.count };
   if (command.kind === 'open') return decideOpen(state, command, now);
   if (state.meta === undefined) return refuse('channel_not_found');
   switch (command.kind) {

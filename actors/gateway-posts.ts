@@ -142,9 +142,8 @@ export function posted(
     turn.out.push(failure(session, post.id, outcome.failure));
     return complete(turn, session, post);
   }
-  const { seq, message } = outcome.result;
-  const { body, ts } = message.event;
-  const text = body.kind === 'message' ? body.draft.text : post.command.draft.text;
+  const { seq, ts, first } = outcome.result;
+  const { text } = first?.body.kind === 'message' ? first.body.draft : post.command.draft;
   const frame = postAckFrame(post.id, formatTs(ts), text, seq);
   const ack: Ack = { seq, session, post, frame, sinceMs: turn.nowMs };
   const stream = session.user.streams.find((one) => one.id === channel);

@@ -5,6 +5,8 @@
  * Invariants:
  * H1  A stream's tail is a run of events without a hole, and it ends at the stream's last published event.
  * H2  At most `eventsPerStreamMax` events a stream and `bytesMax` bytes in all; what is dropped is in the log.
+ * H3  Using a tail only marks it; when room is made, one that was used since it got its place is put last instead of
+ *     dropped.
  */
 import { assert } from '../platform/assert.ts';
 import type { DurableEvent, SequencedEvent } from '../protocol/events.ts';
@@ -21,11 +23,12 @@ interface Tail {
   /** Events before this index are dropped but not yet cut off. */
   start: number;
   bytes: number;
+  used: boolean;
 }
 
 export class HotTails {
   readonly #options: HotTailOptions;
-  /** In the order of their last use. */
+  /** In about the order of their last use (H3). */
   readonly #tails = new Map<StreamId, Tail>();
   #bytes = 0;
 
@@ -45,7 +48,7 @@ export class HotTails {
       tail = undefined;
     }
     if (tail === undefined) {
-      tail = { events: [], sizes: [], start: 0, bytes: 0 };
+      tail = { events: [], sizes: [], start: 0, bytes: 0, used: false };
       this.#tails.set(stream, tail);
     }
     tail.events.push({ seq, event });
@@ -113,10 +116,14 @@ export class HotTails {
 
   #touch(stream: StreamId): Tail | undefined {
     const tail = this.#tails.get(stream);
-    if (tail === undefined) return undefined;
+    if (tail !== undefined) tail.used = true;
+    return tail;
+  }
+
+  #putLast(stream: StreamId, tail: Tail): void {
+    tail.used = false;
     this.#tails.delete(stream);
     this.#tails.set(stream, tail);
-    return tail;
   }
 
   #shift(tail: Tail): void {
@@ -132,9 +139,11 @@ export class HotTails {
   }
 
   #evict(): void {
-    for (const stream of this.#tails.keys()) {
+    if (this.#bytes <= this.#options.bytesMax) return;
+    for (const [stream, tail] of this.#tails) {
+      if (!tail.used) this.drop(stream);
+      else this.#putLast(stream, tail);
       if (this.#bytes <= this.#options.bytesMax) return;
-      this.drop(stream);
     }
     assert(this.#bytes === 0, 'hot-tail/bytes-add-up', { bytes: this.#bytes });
   }

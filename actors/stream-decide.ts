@@ -151,7 +151,7 @@ function setPresence(state: UserState, command: CommandOf<'set-presence'>, now: 
 function decideTeam(state: TeamState, command: StreamCommand, now: number): Step {
   if (command.kind !== 'notice') return WRONG_STREAM;
   const first = state.changes.find(command.by, command.mutation);
-  if (first !== undefined) return { kind: 'duplicate', ...first };
+  if (first !== undefined) return { kind: 'duplicate', seq: first.seq, count: first.count };
   return commit(state, now, command.by, command.mutation, { kind: 'notice', frame: command.frame });
 }
 
@@ -173,11 +173,6 @@ export function resultOf(
   if (command.kind === 'notice') return { seq };
   if (command.kind !== 'invite') return {};
   return { info, failed: step.kind === 'duplicate' ? [] : (step.failed ?? []) };
-}
-
-/** A post's answer. */
-export function postResult(seq: number, event: DurableEvent, duplicate: boolean): StreamResults['post'] {
-  return { seq, message: { seq, event }, duplicate };
 }
 
 function viewerOf(command: StreamCommand): UserId {

@@ -4,7 +4,7 @@
  */
 import { assert } from '../platform/assert.ts';
 import { limits } from '../platform/limits.ts';
-import type { StreamCommand } from '../protocol/commands.ts';
+import type { StreamCommand, StreamResults } from '../protocol/commands.ts';
 import { retryable, unknownFate, type Failure } from '../protocol/errors.ts';
 import type { DurableEvent } from '../protocol/events.ts';
 import { typingFrame } from '../protocol/frames.ts';
@@ -15,7 +15,7 @@ import type { StreamState } from './channel-state.ts';
 import type { MembershipOutbox } from './membership-outbox.ts';
 import { usersOf } from './membership-notes.ts';
 import type { Publisher } from './publisher.ts';
-import { postResult, refuseSubscriber, type Step } from './stream-decide.ts';
+import { refuseSubscriber, type Step } from './stream-decide.ts';
 import { TypingThrottle } from './typing-throttle.ts';
 import type { StreamHome } from './worker-context.ts';
 
@@ -36,6 +36,7 @@ export interface Item {
 }
 
 const REPLY_BYTES = 256;
+const POST_REPLY_BYTES = 32;
 const USER_BYTES = 48;
 
 export class TurnAnswers {
@@ -62,7 +63,7 @@ export class TurnAnswers {
       case 'commit':
       case 'already':
       case 'duplicate':
-        return this.#answerSettled(item, command, step, ticket);
+        return command.kind === 'post' ? this.#answerPost(item, ticket) : this.#answerChange(item, command, ticket);
       case 'answer':
         return answers.result(ticket, step.result, step.bytes);
       case 'refused':
@@ -81,16 +82,18 @@ export class TurnAnswers {
     }
   }
 
-  #answerSettled(item: Item, command: StreamCommand, step: Step, ticket: Ticket): void {
+  /** What was posted, its sender knows: only what it could not is answered. */
+  #answerPost({ seq, events }: Item, ticket: Ticket): void {
+    const [event] = events;
+    if (event === undefined) return this.#answerRepeatedPost(ticket, seq);
+    const result: StreamResults['post'] = { seq, ts: event.ts };
+    this.#home.context.answers.result(ticket, result, POST_REPLY_BYTES);
+  }
+
+  #answerChange({ result }: Item, command: StreamCommand, ticket: Ticket): void {
     const { answers } = this.#home.context;
-    const duplicate = step.kind === 'duplicate';
-    if (command.kind === 'post') {
-      const [event] = item.events;
-      if (event === undefined) return this.#answerRepeatedPost(ticket, item.seq);
-      return answers.result(ticket, postResult(item.seq, event, duplicate), REPLY_BYTES + ticket.bytes);
-    }
     const users = usersOf(command);
-    const reply = () => answers.result(ticket, item.result, REPLY_BYTES + users.length * USER_BYTES);
+    const reply = () => answers.result(ticket, result, REPLY_BYTES + users.length * USER_BYTES);
     if (users.length === 0) return reply();
     // The next owner finds that the change stands, and tells who has to hear of it before it answers.
     const lost = () => answers.failure(ticket, unknownFate('members are not told yet'));
@@ -106,7 +109,9 @@ export class TurnAnswers {
       const read = await this.#home.reads.events(stream, this.#ready().log.position, query);
       const [message] = read.ok ? read.value.events : [];
       if (message === undefined) return this.#home.context.answers.failure(ticket, retryable('first result not read'));
-      this.#home.context.answers.result(ticket, postResult(seq, message.event, true), REPLY_BYTES + ticket.bytes);
+      const { event: first } = message;
+      const result: StreamResults['post'] = { seq, ts: first.ts, first };
+      this.#home.context.answers.result(ticket, result, REPLY_BYTES + ticket.bytes);
     });
   }
 

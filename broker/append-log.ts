@@ -14,6 +14,7 @@
  *     owner has not written yet, compare and set alone would let a late repeat in, and that owner never hears of it.
  */
 import { assert } from '../platform/assert.ts';
+import type { AppendAttempt } from './broker.ts';
 import { limits } from '../platform/limits.ts';
 import type { DurableEvent } from '../protocol/events.ts';
 import { encodeRecord, type LogRecord, RECORD_BYTES_ACCEPTED_MAX } from '../protocol/records.ts';
@@ -59,12 +60,20 @@ export class AppendLog {
    * Appends one record of `events`, or a fence where there are none, under `epoch`. Never rejects. An aborted signal is
    * noticed between attempts, at most appendResendMs + logBackoffLastMs later.
    */
-  async append(events: readonly DurableEvent[], epoch: number, signal: AbortSignal): Promise<AppendOutcome> {
-    assert(this.#state === 'idle', 'append-log/one-in-flight', { state: this.#state, subject: this.#address.subject });
+  append(events: readonly DurableEvent[], epoch: number, signal: AbortSignal): Promise<AppendOutcome> {
+    const { subject } = this.#address;
+    assert(this.#state === 'idle', 'append-log/one-in-flight', { state: this.#state, subject });
     this.#state = 'appending';
-    const outcome = await this.#resolve(this.#next(events, epoch), signal);
-    this.#state = outcome.kind === 'committed' || outcome.kind === 'foreign' ? 'idle' : 'ended';
-    return outcome;
+    const record = this.#next(events, epoch);
+    const bytes = encodeRecord(record);
+    assert(bytes.length <= RECORD_BYTES_ACCEPTED_MAX, 'append-log/record-size', { subject, bytes: bytes.length });
+    const attempt = signal.aborted ? undefined : this.#attempt(bytes);
+    if (attempt === undefined) return this.#insist(record, bytes, signal);
+    // Nearly always that was all: one promise for it, where a loop that could go on costs several.
+    return attempt.then((first) => {
+      if (first.kind !== 'stored') return this.#insist(record, bytes, signal, first);
+      return this.#committed({ sequence: first.sequence, record, bytes: bytes.length });
+    });
   }
 
   #next(events: readonly DurableEvent[], epoch: number): LogRecord {
@@ -79,17 +88,21 @@ export class AppendLog {
     };
   }
 
-  async #resolve(record: LogRecord, signal: AbortSignal): Promise<AppendOutcome> {
-    const { store, clock } = this.#source;
-    const { subject } = this.#address;
-    const bytes = encodeRecord(record);
-    assert(bytes.length <= RECORD_BYTES_ACCEPTED_MAX, 'append-log/record-size', { subject, bytes: bytes.length });
+  /** Undefined: not now (W5). */
+  #attempt(bytes: Uint8Array): Promise<AppendAttempt> | undefined {
+    if (this.#source.mayAppend?.() === false) return undefined;
+    return this.#source.store.append(this.#address.subject, bytes, this.#position.sequence, limits.appendResendMs);
+  }
+
+  /** Until it is certain (W1). `last`: what became of the attempt before. */
+  async #insist(
+    record: LogRecord,
+    bytes: Uint8Array,
+    signal: AbortSignal,
+    last?: AppendAttempt,
+  ): Promise<AppendOutcome> {
+    let attempt = last;
     for (let waitMs: number = limits.logBackoffFirstMs; ; waitMs = Math.min(2 * waitMs, limits.logBackoffLastMs)) {
-      if (signal.aborted) return { kind: 'abandoned' };
-      const attempt =
-        this.#source.mayAppend?.() === false
-          ? undefined
-          : await store.append(subject, bytes, this.#position.sequence, limits.appendResendMs);
       if (attempt?.kind === 'stored') {
         return this.#committed({ sequence: attempt.sequence, record, bytes: bytes.length });
       }
@@ -97,8 +110,10 @@ export class AppendLog {
         const outcome = await this.#afterConflict(record, signal);
         if (outcome !== undefined) return outcome;
       }
+      if (signal.aborted) return this.#end({ kind: 'abandoned' });
       // Without the signal: thousands of logs would hang on one signal's list of listeners. The wait is short.
-      await clock.sleep(waitMs);
+      await this.#source.clock.sleep(waitMs);
+      attempt = signal.aborted ? undefined : await this.#attempt(bytes);
     }
   }
 
@@ -106,21 +121,29 @@ export class AppendLog {
   async #afterConflict(record: LogRecord, signal: AbortSignal): Promise<AppendOutcome | undefined> {
     const reader = new LogReader(this.#source, this.#address);
     const since = await reader.since(this.#position, limits.logConflictRecordsMax, signal);
-    if (since.kind === 'unavailable') return { kind: 'abandoned' };
-    if (since.kind === 'trimmed') return { kind: 'broken', detail: 'records behind ours were trimmed' };
-    if (since.kind === 'broken') return since;
+    if (since.kind === 'unavailable') return this.#end({ kind: 'abandoned' });
+    if (since.kind === 'trimmed') return this.#end({ kind: 'broken', detail: 'records behind ours were trimmed' });
+    if (since.kind === 'broken') return this.#end(since);
     const [first] = since.records;
     if (first === undefined) return undefined;
     const epochs = since.records.map((placed) => placed.record.epoch).filter((epoch) => epoch > record.epoch);
     const fencedBy = epochs.length === 0 ? undefined : Math.max(...epochs);
     if (first.record.recordId === record.recordId) return this.#committed(first, fencedBy);
-    if (fencedBy !== undefined) return { kind: 'fenced', epoch: fencedBy, records: since.records };
+    if (fencedBy !== undefined) return this.#end({ kind: 'fenced', epoch: fencedBy, records: since.records });
     this.#position = since.position;
+    this.#state = 'idle';
     return { kind: 'foreign', records: since.records };
   }
 
   #committed(placed: PlacedRecord, fencedBy?: number): AppendOutcome {
     this.#position = positionAfter(this.#position, placed.sequence, placed.record);
+    this.#state = 'idle';
     return { kind: 'committed', placed, fencedBy };
+  }
+
+  /** W4 */
+  #end(outcome: AppendOutcome): AppendOutcome {
+    this.#state = 'ended';
+    return outcome;
   }
 }

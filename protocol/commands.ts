@@ -5,7 +5,7 @@
  * Delivery: at least once (the sender repeats the same request id), in order per sender and slot. Mutations carry a
  * MutationId, so that a repeat finds the first result.
  */
-import type { Author, ChannelMeta, MessageDraft, Presence, SequencedEvent } from './events.ts';
+import type { Author, ChannelMeta, DurableEvent, MessageDraft, Presence, SequencedEvent } from './events.ts';
 import type { Failure } from './errors.ts';
 import type { ChannelId, Incarnation, MutationId, SessionId, StreamId, UserId } from './ids.ts';
 
@@ -141,7 +141,8 @@ export interface ChannelInfo {
 /** What a successful command answers, by the command's kind. */
 export interface StreamResults {
   open: { readonly info: ChannelInfo; readonly created: boolean };
-  post: { readonly seq: number; readonly message: SequencedEvent; readonly duplicate: boolean };
+  /** `first`: of a repeated post, which may have said something else. */
+  post: { readonly seq: number; readonly ts: number; readonly first?: DurableEvent };
   join: { readonly info: ChannelInfo; readonly already: boolean };
   leave: { readonly wasMember: boolean };
   invite: { readonly info: ChannelInfo; readonly failed: readonly (readonly [UserId, string])[] };

@@ -7,7 +7,6 @@
  * C2  Who may post where is the channel's to say; nothing here checks membership.
  */
 import { parseChannelId, parseMutationId, parseUserId, type ChannelId, type UserId } from '../protocol/ids.ts';
-import type { StreamResults } from '../protocol/commands.ts';
 import type { MessageDraft } from '../protocol/events.ts';
 import { historyMessage } from '../protocol/frames.ts';
 import { formatTs } from '../protocol/timestamp.ts';
@@ -51,13 +50,10 @@ async function post(context: WebappContext, call: PostCall, channel: ChannelId, 
   const mutation = parseMutationId(draft.clientMsgId) ?? context.mutation();
   const outcome = await context.send(call.startedMs, channel, { kind: 'post', author, draft, mutation });
   if (!outcome.ok) return failed(outcome.failure, draft.clientMsgId !== undefined);
-  return posted(context, channel, outcome.result);
-}
-
-function posted(context: WebappContext, channel: ChannelId, result: StreamResults['post']): Answer {
-  const { seq, event } = result.message;
+  const { seq, ts, first } = outcome.result;
+  const event = first ?? { ts, author: author.user, mutation, body: { kind: 'message', author, draft } };
   const message = historyMessage(seq, event, context.settings.team.id);
-  return ok({ channel, ts: formatTs(event.ts), message });
+  return ok({ channel, ts: formatTs(ts), message });
 }
 
 /** Slack's rule of one message a second holds per channel. */

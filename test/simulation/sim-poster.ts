@@ -48,7 +48,7 @@ export class SimPoster {
     } as const;
     const result = await this.#insist(channel, command);
     if (result === undefined) return;
-    this.#world.acked(this.name, channel, user, mutation, result.seq, result.message.event.ts);
+    this.#world.acked(this.name, channel, user, mutation, result.seq, result.ts);
   }
 
   async member(channel: ChannelId, user: UserId, kind: 'join' | 'leave', mutation: string): Promise<void> {

@@ -244,11 +244,11 @@ export class ScriptedOwner {
     if (!this.members(channel).has(author.user)) return { ok: false, failure: rejected('not_in_channel') };
     const key = `${channel} ${author.user} ${mutation}`;
     const known = this.#posts.get(key);
-    if (known !== undefined) return done({ seq: known.seq, message: known, duplicate: true });
+    if (known !== undefined) return done({ seq: known.seq, ts: known.event.ts, first: known.event });
     const body: EventBody = { kind: 'message', author, draft, ...(origin && { origin }) };
     const message = this.append(channel, body, author.user, mutation);
     this.#posts.set(key, message);
-    return done({ seq: message.seq, message, duplicate: false });
+    return done({ seq: message.seq, ts: message.event.ts });
   }
 
   #channelsOf(user: UserId) {

@@ -12,7 +12,7 @@ import { createMetrics } from '../../platform/metrics.ts';
 import { SeededRng } from '../../platform/rng.ts';
 import type { ChannelInfo, StreamCommand } from '../../protocol/commands.ts';
 import type { Failure } from '../../protocol/errors.ts';
-import type { ChannelMeta, DurableEvent } from '../../protocol/events.ts';
+import type { ChannelMeta } from '../../protocol/events.ts';
 import type { ApiRequest, ApiResponse } from '../../protocol/http.ts';
 import { parseChannelId, parseIncarnation, parseTeamId, parseUserId, type StreamId } from '../../protocol/ids.ts';
 import { createDirectory, type Directory } from '../../webapp/directory.ts';
@@ -51,7 +51,7 @@ export class ScriptedSender implements CommandSender {
 
   #answer(stream: StreamId, command: StreamCommand): CommandOutcome<unknown> {
     if (command.kind === 'open') return this.#open(stream, command);
-    if (command.kind === 'post') return this.#post(command);
+    if (command.kind === 'post') return this.#post();
     if (command.kind === 'memberships') return succeed({ channels: [], manualAway: false, seq: 0 });
     if (command.kind !== 'info') return succeed({});
     const meta = this.metas.get(stream);
@@ -64,11 +64,9 @@ export class ScriptedSender implements CommandSender {
     return succeed({ info: infoOf(meta, members), created });
   }
 
-  #post({ author, draft, mutation }: Extract<StreamCommand, { kind: 'post' }>): CommandOutcome<unknown> {
+  #post(): CommandOutcome<unknown> {
     const seq = ++this.#seq;
-    const body = { kind: 'message', author, draft } as const;
-    const event: DurableEvent = { ts: 1_700_000_000_000_000 + seq, author: author.user, mutation, body };
-    return succeed({ seq, message: { seq, event }, duplicate: false });
+    return succeed({ seq, ts: 1_700_000_000_000_000 + seq });
   }
 }
 

@@ -88,8 +88,8 @@ describe('two owners at once', () => {
       stale.direct(GENERAL, post(ALICE, 'ours', 'shared')),
       stale.direct(GENERAL, post(ALICE, 'own', 'own')),
     ]);
-    expect(repeat).toMatchObject({ ok: true, result: { seq: 2, duplicate: true } });
-    expect(own).toMatchObject({ ok: true, result: { seq: 4, duplicate: false } });
+    expect(repeat).toMatchObject({ ok: true, result: { seq: 2, first: { body: { draft: { text: 'theirs' } } } } });
+    expect(own).toMatchObject({ ok: true, result: { seq: 4 } });
     // The stale owner's gateway hears of all of them, in order.
     await until('three events', () => gateway.seqs(GENERAL).length === 3);
     expect(gateway.seqs(GENERAL)).toEqual([2, 3, 4]);
@@ -147,7 +147,7 @@ describe('acknowledgements that do not come', () => {
     await startOwner();
     faults = ['lose-ack'];
     const first = await webapp.ask(GENERAL, post(ALICE, 'once', 1));
-    expect(first).toMatchObject({ seq: 2, duplicate: false });
+    expect(first).toEqual({ seq: 2, ts: first.ts });
     expect(await webapp.ask(GENERAL, post(ALICE, 'next', 2))).toMatchObject({ seq: 3 });
   });
 

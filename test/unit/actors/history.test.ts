@@ -25,10 +25,10 @@ beforeAll(async () => {
   for (const slot of new Set([SLOT, slotOf(ALICE), slotOf(BOB)])) hot.own(slot);
   await webapp.ask(GENERAL, { kind: 'open', meta: channelMeta(), members: [ALICE], mutation: mutation('o') });
   for (let i = 0; i < POSTS; i++) {
-    const { message } = await webapp.ask(GENERAL, post(ALICE, `text ${i}`, i));
+    const { ts } = await webapp.ask(GENERAL, post(ALICE, `text ${i}`, i));
     if (i % 7 === 0) {
       const reply = post(ALICE, 'reply', `r${i}`);
-      const draft = { text: 'reply', threadTs: message.event.ts, broadcast: i % 2 === 0 };
+      const draft = { text: 'reply', threadTs: ts, broadcast: i % 2 === 0 };
       await webapp.ask(GENERAL, { ...reply, draft });
     }
     if (i % 11 === 0)
