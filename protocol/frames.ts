@@ -67,12 +67,17 @@ function isPlain({ author, draft }: Message): boolean {
 
 /** The same text as eventFrame's: ids need no escaping. */
 function plainMessage(stream: StreamId, seq: number, micros: number, body: Message, team: TeamId | undefined): Buffer {
-  const { text, clientMsgId } = body.draft;
   const ts = formatTs(micros);
-  const head = `{"type":"message","channel":"${stream}","user":"${body.author.user}","text":${JSON.stringify(text)},`;
+  const stamps = `"ts":"${ts}","event_ts":"${ts}"`;
+  return Buffer.from(`{"type":"message","channel":"${stream}",${plainFields(seq, stamps, body, team)}`);
+}
+
+/** What plain messages of sockets and of history have in common, up to the end. */
+function plainFields(seq: number, stamps: string, { author, draft }: Message, team: TeamId | undefined): string {
+  const { text, clientMsgId } = draft;
   const named = team === undefined ? '' : `"team":"${team}",`;
   const id = clientMsgId === undefined ? '' : `"client_msg_id":${JSON.stringify(clientMsgId)},`;
-  return Buffer.from(`${head}"ts":"${ts}","event_ts":"${ts}",${named}${id}"seq":${seq}}`);
+  return `"user":"${author.user}","text":${JSON.stringify(text)},${stamps},${named}${id}"seq":${seq}}`;
 }
 
 /** The message object of history and of chat.postMessage's answer; undefined for an event that is no message. */
@@ -90,6 +95,13 @@ export function historyMessage(seq: number, event: DurableEvent, team?: TeamId):
     ...botOf(author, team),
     seq,
   };
+}
+
+/** historyMessage's object as JSON. */
+export function historyMessageJson(seq: number, event: DurableEvent, team?: TeamId): string | undefined {
+  const { body } = event;
+  if (body.kind !== 'message' || !isPlain(body)) return JSON.stringify(historyMessage(seq, event, team));
+  return `{"type":"message",${plainFields(seq, `"ts":"${formatTs(event.ts)}"`, body, team)}`;
 }
 
 /** Whether conversations.history shows it: top-level messages, and replies that were broadcast to the channel. */

@@ -3,13 +3,10 @@
  * that transport/ owns the sockets and webapp/ the meaning.
  */
 
+/** Those that some handler reads: each costs a call into native code. */
 export interface ApiHeaders {
   readonly authorization?: string;
   readonly contentType?: string;
-  readonly userAgent?: string;
-  /** As a proxy in front of us wrote it; believe it only where one is configured. */
-  readonly forwardedFor?: string;
-  readonly origin?: string;
 }
 
 export interface ApiRequest {
@@ -23,7 +20,7 @@ export interface ApiRequest {
   /** The whole body; at most limits.httpBodyBytesMax. Belongs to the handler. */
   readonly body: Buffer;
   /** Asked for by few, and dear. Empty when the client has gone. */
-  readonly remoteAddress: () => string;
+  remoteAddress(): string;
 }
 
 export interface ApiResponse {

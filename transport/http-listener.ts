@@ -72,6 +72,7 @@ class HttpServer {
   readonly #limits: HttpLimits;
   readonly #slices: TurnSlices;
   readonly #counts = { requests: 0, tooLarge: 0, overloaded: 0, aborted: 0 };
+  readonly #aborted = (): void => void (this.#counts.aborted += 1);
   #inProgress = 0;
   #draining = false;
   #onIdle: (() => void) | undefined;
@@ -128,14 +129,13 @@ class HttpServer {
 
   #receive(res: HttpResponse, req: HttpRequest): void {
     const head = readHead(req);
-    const exchange = new Exchange(res, head.verb === 'HEAD', () => (this.#counts.aborted += 1));
-    const remoteAddress = (): string => exchange.remoteAddress();
+    const exchange = new Exchange(res, head.verb === 'HEAD', this.#aborted);
     new BodyReader(res, exchange, this.#clock, this.#limits).read((body) => {
       if (body === undefined) {
         this.#counts.tooLarge += 1;
         exchange.answer(TOO_LARGE, true);
       } else {
-        this.#dispatch(exchange, { ...head, remoteAddress, body });
+        this.#dispatch(exchange, new WholeRequest(head, body, exchange));
       }
     });
   }
@@ -148,24 +148,24 @@ class HttpServer {
       return;
     }
     this.#inProgress += 1;
-    this.#slices.run(() => this.#begin(exchange, request));
+    if (this.#slices.hasRoom()) this.#begin(exchange, request);
+    else this.#slices.later(() => this.#begin(exchange, request));
   }
 
   #begin(exchange: Exchange, request: ApiRequest): void {
-    void this.#handle(request).then((response) => {
-      this.#inProgress -= 1;
-      exchange.answer(response, this.#draining);
-      if (this.#inProgress === 0) this.#onIdle?.();
-    });
+    void this.#handler(request).then(
+      (response) => this.#end(exchange, response),
+      (error: unknown) => {
+        this.#logger.error('http_handler_failed', { path: request.path, error });
+        this.#end(exchange, BUG);
+      },
+    );
   }
 
-  async #handle(request: ApiRequest): Promise<ApiResponse> {
-    try {
-      return await this.#handler(request);
-    } catch (error) {
-      this.#logger.error('http_handler_failed', { path: request.path, error });
-      return BUG;
-    }
+  #end(exchange: Exchange, response: ApiResponse): void {
+    this.#inProgress -= 1;
+    exchange.answer(response, this.#draining);
+    if (this.#inProgress === 0) this.#onIdle?.();
   }
 
   #idle(graceMs: number): Promise<void> {
@@ -177,6 +177,30 @@ class HttpServer {
         resolve();
       };
     });
+  }
+}
+
+type RequestHead = Omit<ApiRequest, 'body' | 'remoteAddress'>;
+
+class WholeRequest implements ApiRequest {
+  readonly path: string;
+  readonly verb: string;
+  readonly query: string;
+  readonly headers: ApiHeaders;
+  readonly body: Buffer;
+  readonly #exchange: Exchange;
+
+  constructor({ path, verb, query, headers }: RequestHead, body: Buffer, exchange: Exchange) {
+    this.path = path;
+    this.verb = verb;
+    this.query = query;
+    this.headers = headers;
+    this.body = body;
+    this.#exchange = exchange;
+  }
+
+  remoteAddress(): string {
+    return this.#exchange.remoteAddress();
   }
 }
 
@@ -210,7 +234,8 @@ class Exchange {
     this.#end();
     const res = this.#res;
     res.cork(() => {
-      res.writeStatus(statusLine(response.status));
+      // 200 is what is written of itself.
+      if (response.status !== 200) res.writeStatus(statusLine(response.status));
       for (const name in response.headers) res.writeHeader(name, response.headers[name] ?? '');
       if (this.#headOnly) res.endWithoutBody(Buffer.byteLength(response.body), close);
       else res.end(response.body, close);
@@ -283,7 +308,7 @@ function copyOf(chunk: ArrayBuffer): Buffer {
 }
 
 /** Everything of the head that handlers may want; the request object dies with this callback. */
-function readHead(req: HttpRequest): Omit<ApiRequest, 'body' | 'remoteAddress'> {
+function readHead(req: HttpRequest): RequestHead {
   return {
     path: req.getUrl(),
     verb: req.getMethod().toUpperCase(),
@@ -296,13 +321,7 @@ function readHeaders(req: HttpRequest): ApiHeaders {
   const headers: { -readonly [Key in keyof ApiHeaders]: ApiHeaders[Key] } = {};
   const authorization = req.getHeader('authorization');
   const contentType = req.getHeader('content-type');
-  const userAgent = req.getHeader('user-agent');
-  const forwardedFor = req.getHeader('x-forwarded-for');
-  const origin = req.getHeader('origin');
   if (authorization !== '') headers.authorization = authorization;
   if (contentType !== '') headers.contentType = contentType;
-  if (userAgent !== '') headers.userAgent = userAgent;
-  if (forwardedFor !== '') headers.forwardedFor = forwardedFor;
-  if (origin !== '') headers.origin = origin;
   return headers;
 }

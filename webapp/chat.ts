@@ -8,14 +8,13 @@
  */
 import { parseChannelId, parseMutationId, parseUserId, type ChannelId, type UserId } from '../protocol/ids.ts';
 import type { MessageDraft } from '../protocol/events.ts';
-import { historyMessage } from '../protocol/frames.ts';
+import { historyMessageJson } from '../protocol/frames.ts';
 import { formatTs } from '../protocol/timestamp.ts';
 import type { ApiArguments } from './api-request.ts';
 import { directMeta, openConversation } from './conversation-opening.ts';
 import { parseDraft } from './message-draft.ts';
 import {
   failed,
-  ok,
   refuse,
   unavailable,
   type Answer,
@@ -43,17 +42,23 @@ function postMessage(context: WebappContext, call: PostCall): Promise<Answer> | 
     : postToUser(context, call, user, parsed.draft);
 }
 
-async function post(context: WebappContext, call: PostCall, channel: ChannelId, draft: MessageDraft): Promise<Answer> {
+function post(
+  context: WebappContext,
+  call: PostCall,
+  channel: ChannelId,
+  draft: MessageDraft,
+): Promise<Answer> | Answer {
   const limited = limitPerChannel(context, call, channel);
   if (limited !== undefined) return limited;
   const { author } = call.caller;
   const mutation = parseMutationId(draft.clientMsgId) ?? context.mutation();
-  const outcome = await context.send(call.startedMs, channel, { kind: 'post', author, draft, mutation });
-  if (!outcome.ok) return failed(outcome.failure, draft.clientMsgId !== undefined);
-  const { seq, ts, first } = outcome.result;
-  const event = first ?? { ts, author: author.user, mutation, body: { kind: 'message', author, draft } };
-  const message = historyMessage(seq, event, context.settings.team.id);
-  return ok({ channel, ts: formatTs(ts), message });
+  return context.send(call.startedMs, channel, { kind: 'post', author, draft, mutation }).then((outcome) => {
+    if (!outcome.ok) return failed(outcome.failure, draft.clientMsgId !== undefined);
+    const { seq, ts, first } = outcome.result;
+    const event = first ?? { ts, author: author.user, mutation, body: { kind: 'message', author, draft } };
+    const message = historyMessageJson(seq, event, context.settings.team.id);
+    return { kind: 'written', json: `{"ok":true,"channel":"${channel}","ts":"${formatTs(ts)}","message":${message}}` };
+  });
 }
 
 /** Slack's rule of one message a second holds per channel. */

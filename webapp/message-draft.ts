@@ -16,9 +16,11 @@ export type DraftOutcome =
   | { readonly ok: false; readonly error: SlackError };
 
 type Part<T> = { readonly value: T | undefined } | { readonly error: SlackError };
+type Draft = { -readonly [K in keyof MessageDraft]: MessageDraft[K] };
 
 const fault = (error: SlackError): DraftOutcome => ({ ok: false, error });
 const SOMETHING = /\S/;
+const NOTHING = { value: undefined };
 
 export function parseDraft(args: ApiArguments): DraftOutcome {
   const text = parseMessageText(args);
@@ -28,13 +30,11 @@ export function parseDraft(args: ApiArguments): DraftOutcome {
   const attachments = parseAttachments(args['attachments']);
   if ('error' in attachments) return fault(attachments.error);
   if (!SOMETHING.test(text.value ?? '') && isEmpty(blocks.value) && isEmpty(attachments.value)) return fault('no_text');
-  const extras = parseExtras(args);
-  if ('error' in extras) return fault(extras.error);
-  const parts = {
-    ...(isEmpty(blocks.value) ? {} : { blocks: blocks.value }),
-    ...(isEmpty(attachments.value) ? {} : { attachments: attachments.value }),
-  };
-  return { ok: true, draft: { text: text.value ?? '', ...parts, ...extras.value } as MessageDraft };
+  const draft: Draft = { text: text.value ?? '' };
+  if (blocks.value !== undefined && !isEmpty(blocks.value)) draft.blocks = blocks.value;
+  if (attachments.value !== undefined && !isEmpty(attachments.value)) draft.attachments = attachments.value;
+  const error = addExtras(args, draft);
+  return error === undefined ? { ok: true, draft } : fault(error);
 }
 
 function parseMessageText(args: ApiArguments): Part<string> {
@@ -47,7 +47,7 @@ function parseMessageText(args: ApiArguments): Part<string> {
 }
 
 function parsePlainText(given: unknown): Part<string> {
-  if (isAbsent(given)) return { value: undefined };
+  if (isAbsent(given)) return NOTHING;
   const value = parseText(given);
   if (value === undefined) return { error: 'invalid_arguments' };
   return longerThan(value, limits.textCharsMax) ? { error: 'msg_too_long' } : { value };
@@ -61,7 +61,7 @@ function longerThan(text: string, charsMax: number): boolean {
 }
 
 function parseBlocks(given: unknown): Part<readonly unknown[]> {
-  if (isAbsent(given)) return { value: undefined };
+  if (isAbsent(given)) return NOTHING;
   const blocks = parseList(given);
   if (blocks === undefined) return { error: 'invalid_blocks_format' };
   if (blocks.length > limits.messageBlocksMax) return { error: 'invalid_blocks' };
@@ -71,7 +71,7 @@ function parseBlocks(given: unknown): Part<readonly unknown[]> {
 }
 
 function parseAttachments(given: unknown): Part<readonly unknown[]> {
-  if (isAbsent(given)) return { value: undefined };
+  if (isAbsent(given)) return NOTHING;
   const attachments = parseList(given);
   if (attachments === undefined) return { error: 'invalid_attachments' };
   if (attachments.length > limits.messageAttachmentsMax) return { error: 'too_many_attachments' };
@@ -82,26 +82,25 @@ function parseAttachments(given: unknown): Part<readonly unknown[]> {
   return { value: attachments };
 }
 
-/** Metadata, thread, broadcast and client_msg_id: what most messages lack. */
-function parseExtras(args: ApiArguments): Part<Partial<MessageDraft>> {
-  const extras: { -readonly [K in keyof MessageDraft]?: MessageDraft[K] } = {};
+/** Metadata, thread, broadcast and client_msg_id: what most messages lack. Gives what is wrong with them. */
+function addExtras(args: ApiArguments, draft: Draft): SlackError | undefined {
   if (!isAbsent(args['metadata'])) {
     const error = checkMetadata(args['metadata']);
-    if (error !== undefined) return { error };
-    extras.metadata = parseJson(args['metadata']);
+    if (error !== undefined) return error;
+    draft.metadata = parseJson(args['metadata']);
   }
   if (!isAbsent(args['thread_ts'])) {
     const threadTs = parseTs(args['thread_ts']);
-    if (threadTs === undefined) return { error: 'invalid_arguments' };
-    extras.threadTs = threadTs;
-    if (parseFlag(args['reply_broadcast']) === true) extras.broadcast = true;
+    if (threadTs === undefined) return 'invalid_arguments';
+    draft.threadTs = threadTs;
+    if (parseFlag(args['reply_broadcast']) === true) draft.broadcast = true;
   }
   if (!isAbsent(args['client_msg_id'])) {
     const id = args['client_msg_id'];
-    if (typeof id !== 'string' || id.length > limits.clientMessageIdCharsMax) return { error: 'invalid_arguments' };
-    extras.clientMsgId = id;
+    if (typeof id !== 'string' || id.length > limits.clientMessageIdCharsMax) return 'invalid_arguments';
+    draft.clientMsgId = id;
   }
-  return { value: extras };
+  return undefined;
 }
 
 function checkMetadata(given: unknown): SlackError | undefined {

@@ -22,6 +22,10 @@ import type { Caller, MemberCaller } from './token-store.ts';
 
 export type Answer =
   | { readonly kind: 'ok'; readonly body: Readonly<Record<string, unknown>> }
+  /** As `ok`, with the whole envelope as its JSON. */
+  | { readonly kind: 'written'; readonly json: string }
+  /** No method of the API. */
+  | { readonly kind: 'elsewhere' }
   | { readonly kind: 'refused'; readonly error: string; readonly body?: Readonly<Record<string, unknown>> }
   /** `retrySafe`: a retry cannot double the effect, so the client may be told to retry. */
   | { readonly kind: 'unavailable'; readonly retrySafe: boolean }

@@ -126,6 +126,8 @@ class CachedTokenStore implements TokenStore {
   readonly #rng: Rng;
   readonly #logger: Logger;
   readonly #known = new LRUCache<string, Remembered>({ max: limits.tokenCacheEntriesMax });
+  /** Of tokens that are known: hashing one costs more than all else that is done with it. */
+  readonly #hashes = new LRUCache<string, string>({ max: limits.tokenCacheEntriesMax });
   readonly #unknown = new LRUCache<string, Remembered>({ max: limits.unknownTokensMax });
   /** Reads under way, so that a burst of one token is one read. At most one per request in progress. */
   readonly #reading = new Map<string, Promise<Authentication>>();
@@ -146,11 +148,20 @@ class CachedTokenStore implements TokenStore {
   }
 
   authenticate(token: string): Authentication | Promise<Authentication> {
-    if (!TOKEN_SHAPE.test(token)) return INVALID;
-    const hash = tokenHashOf(token);
+    const hash = this.#hashOf(token);
+    if (hash === undefined) return INVALID;
     const remembered = this.#known.get(hash) ?? this.#unknown.get(hash);
     if (remembered !== undefined && remembered.untilMs > this.#clock.monotonicMs()) return remembered.authentication;
     return this.#reading.get(hash) ?? this.#read(hash);
+  }
+
+  /** Undefined for what cannot be a token. */
+  #hashOf(token: string): string | undefined {
+    const known = this.#hashes.get(token);
+    if (known !== undefined || !TOKEN_SHAPE.test(token)) return known;
+    const hash = tokenHashOf(token);
+    if (this.#known.has(hash)) this.#hashes.set(token, hash);
+    return hash;
   }
 
   async issue(grant: Grant): Promise<string | undefined> {

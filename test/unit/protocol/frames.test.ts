@@ -4,6 +4,7 @@ import {
   eventFrame,
   eventFrameBytes,
   historyMessage,
+  historyMessageJson,
   isTopLevel,
   presenceFrame,
   resyncFrame,
@@ -64,10 +65,11 @@ describe('a message', () => {
     ['with an id of its client', { text: '', clientMsgId: 'x"\\y' }],
     ['in a thread', { text: 'x', threadTs: TS }],
     ['with blocks', { text: 'x', blocks: [{ type: 'divider' }] }],
-  ])('%s is the same text as bytes and as an object', (_kind, draft) => {
+  ])('%s is the same text as bytes, as JSON and as an object', (_kind, draft) => {
     const one = event(message(draft));
     for (const team of [TEAM, undefined]) {
       expect(eventFrameBytes(CHANNEL, 7, one, team).toString()).toBe(JSON.stringify(eventFrame(CHANNEL, 7, one, team)));
+      expect(historyMessageJson(7, one, team)).toBe(JSON.stringify(historyMessage(7, one, team)));
     }
   });
 

@@ -67,7 +67,7 @@ describe('the HTTP listener', () => {
       path: '/api/chat.postMessage',
       verb: 'POST',
       query: 'a=1&b=%20',
-      headers: { authorization: 'Bearer x', contentType: 'text/plain', userAgent: 'me' },
+      headers: { authorization: 'Bearer x', contentType: 'text/plain' },
       body: 'hellö',
       remoteAddress: '127.0.0.1',
     });
