@@ -8,7 +8,7 @@
  */
 import type { StreamCommand, StreamResults } from '../protocol/commands.ts';
 import { rejected, type Failure } from '../protocol/errors.ts';
-import type { DurableEvent, EventBody } from '../protocol/events.ts';
+import type { EventBody } from '../protocol/events.ts';
 import type { ChannelId, MutationId, UserId } from '../protocol/ids.ts';
 import { limits } from '../platform/limits.ts';
 import { decide, infoOf, refuseReader, refuseViewer, stamp, type CommandOf, type Decision } from './channel-decide.ts';
