@@ -10,7 +10,7 @@ import { ChaosRun } from './chaos-run.ts';
 import { summarise } from './chaos-summary.ts';
 
 const seed = Number(process.env['BELFRY_CHAOS_SEED'] ?? Math.floor(performance.timeOrigin) % 1_000_000);
-const mixMs = 15_000;
+const mixMs = 60_000;
 const load = { channels: 6, posters: 6, periodMs: 60 };
 
 let cluster: ChaosCluster;
@@ -27,8 +27,8 @@ describe('a cluster under load', () => {
     await run.begin(load);
     await run.torment({ rng: new SeededRng(seed), forMs: mixMs });
     const breaches = await run.finish();
-    expect(run.recorder.faults.length).toBeGreaterThan(5);
-    expect(run.acknowledged).toBeGreaterThan(100);
+    expect(run.recorder.faults.length).toBeGreaterThan(20);
+    expect(run.acknowledged).toBeGreaterThan(1_000);
     expect(describeBreaches(breaches), summarise(run.recorder, seed, breaches)).toBe('');
   }, 180_000);
 });
