@@ -43,16 +43,15 @@ export function encodeTable({ names, cells }: StoredTable): Uint8Array {
 
 /** `before`: an earlier table. Rows that are as in it are the same objects. */
 export function storeTable(rows: readonly SlotRow[], before?: StoredTable): StoredTable {
-  const isNext = before?.rows.length === rows.length && before.names.length <= NAMES_KEPT_MAX;
-  const changed = isNext ? changedRows(rows, before.rows) : undefined;
-  const names = isNext ? [...before.names] : [];
-  const cells = isNext ? Buffer.from(before.cells) : Buffer.alloc(rows.length * CELL_BYTES);
+  const base = before?.rows.length === rows.length && before.names.length <= NAMES_KEPT_MAX ? before : undefined;
+  const changed = base === undefined ? undefined : changedRows(rows, base.rows);
+  const names = base === undefined ? [] : [...base.names];
+  const cells = base === undefined ? Buffer.alloc(rows.length * CELL_BYTES) : Buffer.from(base.cells);
   const places = new Map(names.map((name, at) => [name, at + 1]));
   const place = (name: Incarnation | undefined): number => {
-    const known = name === undefined ? 0 : places.get(name);
-    if (known !== undefined || name === undefined) return known ?? 0;
-    places.set(name, names.push(name));
-    return names.length;
+    if (name === undefined) return 0;
+    if (!places.has(name)) places.set(name, names.push(name));
+    return places.get(name) ?? 0;
   };
   for (const slot of changed ?? rows.keys()) writeCell(cells, slot, rows[slot] as SlotRow, place);
   assert(names.length <= NAMES_MAX, 'table/names', { names: names.length });
