@@ -26,8 +26,6 @@ export interface Ticket {
   /** Bytes of the command as it came. */
   readonly bytes: number;
   readonly owner: TicketOwner;
-  /** Where its slot keeps it (open-tickets.ts). */
-  place: number;
 }
 
 export interface TicketOwner {

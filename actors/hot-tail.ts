@@ -5,8 +5,6 @@
  * Invariants:
  * H1  A stream's tail is a run of events without a hole, and it ends at the stream's last published event.
  * H2  At most `eventsPerStreamMax` events a stream and `bytesMax` bytes in all; what is dropped is in the log.
- * H3  Using a tail only marks it; when room is made, one that was used since it got its place is put last instead of
- *     dropped.
  */
 import { assert } from '../platform/assert.ts';
 import type { DurableEvent, SequencedEvent } from '../protocol/events.ts';
@@ -23,12 +21,11 @@ interface Tail {
   /** Events before this index are dropped but not yet cut off. */
   start: number;
   bytes: number;
-  used: boolean;
 }
 
 export class HotTails {
   readonly #options: HotTailOptions;
-  /** In about the order of their last use (H3). */
+  /** In the order of their last use. */
   readonly #tails = new Map<StreamId, Tail>();
   #bytes = 0;
 
@@ -48,7 +45,7 @@ export class HotTails {
       tail = undefined;
     }
     if (tail === undefined) {
-      tail = { events: [], sizes: [], start: 0, bytes: 0, used: false };
+      tail = { events: [], sizes: [], start: 0, bytes: 0 };
       this.#tails.set(stream, tail);
     }
     tail.events.push({ seq, event });
@@ -116,14 +113,10 @@ export class HotTails {
 
   #touch(stream: StreamId): Tail | undefined {
     const tail = this.#tails.get(stream);
-    if (tail !== undefined) tail.used = true;
-    return tail;
-  }
-
-  #putLast(stream: StreamId, tail: Tail): void {
-    tail.used = false;
+    if (tail === undefined) return undefined;
     this.#tails.delete(stream);
     this.#tails.set(stream, tail);
+    return tail;
   }
 
   #shift(tail: Tail): void {
@@ -139,11 +132,9 @@ export class HotTails {
   }
 
   #evict(): void {
-    if (this.#bytes <= this.#options.bytesMax) return;
-    for (const [stream, tail] of this.#tails) {
-      if (!tail.used) this.drop(stream);
-      else this.#putLast(stream, tail);
+    for (const stream of this.#tails.keys()) {
       if (this.#bytes <= this.#options.bytesMax) return;
+      this.drop(stream);
     }
     assert(this.#bytes === 0, 'hot-tail/bytes-add-up', { bytes: this.#bytes });
   }

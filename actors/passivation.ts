@@ -3,15 +3,12 @@
  * recently used ones go earlier; their state is in the log.
  *
  * P1  An actor with work in flight is never dropped: it is asked again later.
- * P2  Using an actor only notes the time; its place in the order is put right when a sweep comes to it.
  */
 import type { Clock, Timer } from '../platform/clock.ts';
 
 export interface Passivable {
   /** False: it is busy and stays. */
   passivate(): boolean;
-  /** Kept by Passivation. */
-  use?: Use | undefined;
 }
 
 export interface PassivationOptions {
@@ -23,15 +20,13 @@ export interface PassivationOptions {
 
 interface Use {
   usedAtMs: number;
-  /** Its time when it got its place. */
-  placedAtMs: number;
   bytes: number;
 }
 
 export class Passivation {
   readonly #options: PassivationOptions;
-  /** In the order of their last use, as far as it is put right (P2). */
-  readonly #actors = new Set<Passivable>();
+  /** In the order of their last use. */
+  readonly #uses = new Map<Passivable, Use>();
   readonly #sweeps: Timer;
   #bytes = 0;
 
@@ -41,48 +36,30 @@ export class Passivation {
   }
 
   get count(): number {
-    return this.#actors.size;
+    return this.#uses.size;
   }
 
   /** It did something; `bytes` is its size now, about. */
   used(actor: Passivable, bytes: number): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    const { use } = actor;
+    const use = this.#uses.get(actor);
+    this.#uses.delete(actor);
     this.#bytes += bytes - (use?.bytes ?? 0);
-    if (use === undefined) {
-      actor.use = { usedAtMs: nowMs, placedAtMs: nowMs, bytes };
-      this.#actors.add(actor);
-    } else {
-      use.usedAtMs = nowMs;
-      use.bytes = bytes;
-    }
+    this.#uses.set(actor, { usedAtMs: this.#options.clock.monotonicMs(), bytes });
   }
 
   forget(actor: Passivable): void {
-    if (actor.use === undefined) return;
-    this.#bytes -= actor.use.bytes;
-    actor.use = undefined;
-    this.#actors.delete(actor);
+    const use = this.#uses.get(actor);
+    if (use === undefined) return;
+    this.#bytes -= use.bytes;
+    this.#uses.delete(actor);
   }
 
   sweep(): void {
     const idleSinceMs = this.#options.clock.monotonicMs() - this.#options.idleMs;
-    for (const actor of this.#actors) {
-      const { use } = actor;
-      if (use !== undefined && use.usedAtMs > use.placedAtMs) {
-        this.#place(actor, use);
-        continue;
-      }
-      if (use !== undefined && use.usedAtMs > idleSinceMs && this.#bytes <= this.#options.bytesMax) return;
+    for (const [actor, use] of this.#uses) {
+      if (use.usedAtMs > idleSinceMs && this.#bytes <= this.#options.bytesMax) return;
       if (actor.passivate()) this.forget(actor);
     }
-  }
-
-  /** Last, where the sweep under way comes to it again. */
-  #place(actor: Passivable, use: Use): void {
-    use.placedAtMs = use.usedAtMs;
-    this.#actors.delete(actor);
-    this.#actors.add(actor);
   }
 
   close(): void {

@@ -32,7 +32,6 @@ import { HotStates } from './hot-states.ts';
 import { unpackHot } from './hot-slot.ts';
 import { InterestSets } from './interest.ts';
 import { OpenSlots } from './open-slots.ts';
-import { NOWHERE } from './open-tickets.ts';
 import { Passivation } from './passivation.ts';
 import { PresenceSlot } from './presence-actor.ts';
 import { ReadGate } from './read-gate.ts';
@@ -156,7 +155,6 @@ class SlotRuntime implements SlotHost {
       via: viaOf(envelope),
       bytes: bytes.length,
       owner,
-      place: NOWHERE,
     };
     owner.take(ticket);
     if (!owner.serving || this.#openTickets > limits.workerCommandsMax) {
@@ -247,8 +245,7 @@ class SlotRuntime implements SlotHost {
   /** A command of a slot that is not open here: its sender tries again and finds the owner. */
   #answerStray(envelope: Envelope, reply: string | undefined): void {
     const owner = { settle: () => true };
-    const { requestId } = envelope;
-    const ticket = { requestId, subject: reply, via: viaOf(envelope), bytes: 0, owner, place: NOWHERE };
+    const ticket = { requestId: envelope.requestId, subject: reply, via: viaOf(envelope), bytes: 0, owner };
     this.#context.answers.failure(ticket, retryable('not the owner'));
   }
 

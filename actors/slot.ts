@@ -19,7 +19,6 @@ import { ChannelActor } from './channel-actor.ts';
 import type { StreamState } from './channel-state.ts';
 import { packHot, type HotStream } from './hot-slot.ts';
 import { isNobody } from './interest.ts';
-import { OpenTickets } from './open-tickets.ts';
 import type { Passivable, Passivation } from './passivation.ts';
 import type { PresenceSlot } from './presence-actor.ts';
 import type { RestingStream } from './resting-streams.ts';
@@ -56,7 +55,7 @@ export class Slot implements TicketOwner {
   readonly reads: StreamReads;
   readonly streams: SlotStreams;
   readonly #options: SlotOptions;
-  readonly #tickets = new OpenTickets();
+  readonly #tickets = new Set<Ticket>();
   readonly #ended = new AbortController();
   #fenced = false;
   /** As the signal says; reading that one costs too much for every command. */
@@ -94,7 +93,7 @@ export class Slot implements TicketOwner {
   }
 
   settle(ticket: Ticket): boolean {
-    if (!this.#tickets.remove(ticket)) return false;
+    if (!this.#tickets.delete(ticket)) return false;
     this.#options.onTickets(-1);
     if (this.#tickets.size === 0) this.#whenSettled?.();
     return true;
@@ -196,7 +195,7 @@ export class Slot implements TicketOwner {
     }
     this.streams.end();
     this.#options.context.hotStates.drop(this.number);
-    for (const ticket of this.#tickets.all()) this.#options.context.answers.failure(ticket, failure);
+    for (const ticket of [...this.#tickets]) this.#options.context.answers.failure(ticket, failure);
   }
 
   #tell(stream: StreamId, message: ActorMessage, bytes: number): void {
@@ -222,7 +221,7 @@ export class Slot implements TicketOwner {
       refuse: (message, failure) => refuse(home, message, failure),
       idle: () => this.#idle(entry),
     });
-    const actor: HostedActor = { cell, passivate: () => this.#passivate(entry), use: undefined };
+    const actor = { cell, passivate: () => this.#passivate(entry) };
     passivation.used(actor, 0);
     return actor;
   }
