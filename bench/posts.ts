@@ -29,7 +29,7 @@ import { openServers, type Servers } from './servers.ts';
 import { measureStretch, type Stretch } from './stretch.ts';
 import { recordOf } from './stretch-record.ts';
 
-const cpuPerPostGoalUs = 130;
+const cpuPerPostGoalUs = 100;
 const warmUpSeconds = 2;
 /** Channels whose log is read back after each run; the others are checked by their acknowledgements. */
 const channelsRead = 8;
