@@ -97,7 +97,7 @@ export class NatsWatch {
   }
 }
 
-/** The present value of every key that the filter matches, deleted keys included. */
+/** The present value of every key that the filter matches, deleted keys included. @throws Error when it breaks off */
 export async function readPresent(parts: NatsWatchParts): Promise<readonly KvChange[]> {
   const changes: KvChange[] = [];
   let markDone = (): void => {};
@@ -108,8 +108,10 @@ export async function readPresent(parts: NatsWatchParts): Promise<readonly KvCha
     changes.push(changeOf(parts.bucket, message));
     if (message.info.pending === 0) markDone();
   });
-  if (pending > 0) await Promise.race([done, messages.closed()]);
+  const isWhole = pending === 0 || (await Promise.race([done.then(() => true), messages.closed().then(() => false)]));
   messages.stop();
+  // A part would be taken for all there is.
+  if (!isWhole) throw new Error('the listing broke off: its consumer ended');
   // The server forgets the consumer by itself after a while; its deletion is a courtesy.
   consumer.delete().catch(() => undefined);
   return changes;

@@ -4,7 +4,8 @@
  * Invariants:
  * N1  `onSlotsServed` names a slot once for each epoch, when that epoch's owner serves: after a crash at once, in a
  *     hand-off when it is stable. Tables that were skipped lose nothing: the newest one says it all.
- * N2  A node whose entry is gone was declared dead; nothing brings the incarnation back.
+ * N2  A node whose entry is gone was declared dead; nothing brings the incarnation back. It learns so as soon as the
+ *     bucket answers it: until then it would live on as one that nobody sends anything.
  */
 import { BUCKET_CLUSTER } from '../broker/subjects.ts';
 import type { Broker } from '../broker/broker.ts';
@@ -160,7 +161,11 @@ class ComposedMember {
   async #checkStanding(): Promise<void> {
     if (this.#asking || this.#ended) return;
     this.#asking = true;
-    const standing = await this.#node.standing();
+    let standing = await this.#node.standing();
+    while (standing === 'unavailable' && !this.#ended) {
+      await this.#options.clock.sleep(limits.confirmRetryMs);
+      standing = await this.#node.standing();
+    }
     this.#asking = false;
     if (standing !== 'gone' || this.#ended) return;
     this.#evicted = true;

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { BUCKET_CLUSTER } from '../../../broker/subjects.ts';
 import { requestDrain } from '../../../cluster/drain-request.ts';
 import { lookAtCluster } from '../../../cluster/cluster-info.ts';
+import { startMemberNode } from '../../../cluster/member-node.ts';
+import { nodeKey } from '../../../cluster/own-node.ts';
 import { silentLogger } from '../../../platform/logger.ts';
 import type { NodeId } from '../../../protocol/ids.ts';
 import { ClusterLab } from '../../support/cluster-lab.ts';
@@ -12,6 +14,17 @@ async function startLab(names: readonly string[], options: { system?: boolean; s
   const workers = names.map((name) => lab.startWorker(name));
   await lab.settled();
   return { lab, workers };
+}
+
+/** `target` with some of its methods replaced. */
+function overriding<T extends object>(target: T, methods: Partial<T>): T {
+  const own = (key: string | symbol): unknown => Reflect.get(methods, key);
+  return new Proxy(target, {
+    get(_, key) {
+      const value: unknown = own(key) ?? Reflect.get(target, key, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
 }
 
 describe('a cluster', () => {
@@ -156,6 +169,30 @@ describe('a cluster', () => {
     await lab.run(2_000);
     expect(workers.some(({ evicted }) => evicted)).toBe(false);
     expect(workers[0]!.node.table().rows.map(({ epoch }) => epoch)).toEqual(epochs);
+    await lab.stop();
+  });
+
+  it('lets a gateway that was declared dead know, though the bucket does not answer it at first', async () => {
+    const { lab } = await startLab(['a', 'b']);
+    const entry = lab.entry('gateway-1', 'gateway', {});
+    const broker = lab.hub.connect(entry.incarnation);
+    const bucket = broker.kv(BUCKET_CLUSTER);
+    let isAnswered = true;
+    const unavailable = { kind: 'unavailable', cause: new Error('down') } as const;
+    const get = (key: string) => (isAnswered ? bucket.get(key) : Promise.resolve(unavailable));
+    const node = startMemberNode({
+      ...{ entry, logger: silentLogger, clock: lab.clock, load: () => 0 },
+      broker: overriding(broker, { kv: () => overriding(bucket, { get }) }),
+    });
+    let isEvicted = false;
+    node.onEvicted(() => (isEvicted = true));
+    await lab.until('the gateway to be a member', () => node.gateways().length === 1, 2_000);
+    isAnswered = false;
+    await bucket.delete(nodeKey('gateway', entry.incarnation));
+    await lab.run(1_000);
+    expect(isEvicted).toBe(false);
+    isAnswered = true;
+    await lab.until('the gateway to know', () => isEvicted, 1_000);
     await lab.stop();
   });
 
