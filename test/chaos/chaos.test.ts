@@ -11,6 +11,8 @@ import { summarise } from './chaos-summary.ts';
 
 const seed = Number(process.env['BELFRY_CHAOS_SEED'] ?? Math.floor(performance.timeOrigin) % 1_000_000);
 const mixMs = 60_000;
+/** Of what the processes logged, with a failure: its end tells of the node that did not come back. */
+const logCharsMax = 40_000;
 const load = { channels: 6, posters: 6, periodMs: 60 };
 
 let cluster: ChaosCluster;
@@ -29,6 +31,7 @@ describe('a cluster under load', () => {
     const breaches = await run.finish();
     expect(run.recorder.faults.length).toBeGreaterThan(20);
     expect(run.acknowledged).toBeGreaterThan(1_000);
-    expect(describeBreaches(breaches), summarise(run.recorder, seed, breaches)).toBe('');
+    const said = () => `${summarise(run.recorder, seed, breaches)}\n${cluster.log().slice(-logCharsMax)}`;
+    expect(describeBreaches(breaches), breaches.length === 0 ? '' : said()).toBe('');
   }, 180_000);
 });
