@@ -81,6 +81,8 @@ export const gatewayLimits = {
   /** A drain says goodbye at this rate, in this time at most: clients reconnect when they are closed. */
   drainSessionsPerSecondMax: 5_000,
   drainSpreadMsMax: 5_000,
+  /** From a drain's last close frame to the end of the process: a busy client needs time to read it before it is cut. */
+  drainLingerMs: 500,
   /** Forgetting a stream is said once; typing is repeated for this long. */
   forgetDeadlineMs: 1,
   typingDeadlineMs: 150,

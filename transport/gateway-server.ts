@@ -114,7 +114,7 @@ class GatewayServer implements Gateway {
     this.#options.logger.info('gateway_draining', { sessions: this.sessions() });
     await this.#shell?.drain();
     // Cut in the turn of its close frame, a socket would end without the code: what the client still sent resets it.
-    await this.#options.clock.sleep(limits.httpLingerMs);
+    await this.#options.clock.sleep(limits.drainLingerMs);
   }
 
   stop(): void {
