@@ -4,8 +4,9 @@
  * Files run in forked processes, two at a time: integration tests start a nats-server and several
  * roles each, and a machine with two cores must still meet its time-outs. Those tests start dist/,
  * so `npm test` builds first. What starts no process, but for a nats-server, runs many files in one
- * (project `pure`): a process and its imports cost more than most of those files. The closing line
- * is the last line on purpose: CI reads it.
+ * (project `pure`): a process and its imports cost more than most of those files. The minute of chaos
+ * comes last and alone: it takes both cores, and what ran beside it missed its time-outs. The closing
+ * line is the last line on purpose: CI reads it.
  */
 import { defineConfig } from 'vitest/config';
 import { ClosingLineReporter } from './test/support/closing-line-reporter.ts';
@@ -15,6 +16,7 @@ const pure = [
   'test/{unit,simulation,conformance}/**/*.test.ts',
   'test/integration/{actors,gateway-sessions,nats-permissions,region-batches,webapp}.test.ts',
 ];
+const chaos = ['test/chaos/**/*.test.ts'];
 const notOurs = ['**/node_modules/**', 'dist/**', 'coverage/**', '.tools/**', '.belfry/**'];
 
 export default defineConfig({
@@ -28,7 +30,11 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     projects: [
       { extends: true, test: { name: 'pure', include: pure, exclude: notOurs, isolate: false } },
-      { extends: true, test: { name: 'processes', include: ['**/*.test.ts'], exclude: [...notOurs, ...pure] } },
+      {
+        extends: true,
+        test: { name: 'processes', include: ['**/*.test.ts'], exclude: [...notOurs, ...pure, ...chaos] },
+      },
+      { extends: true, test: { name: 'chaos', include: chaos, exclude: notOurs, sequence: { groupOrder: 1 } } },
     ],
     reporters: ['default', new ClosingLineReporter()],
     coverage: {

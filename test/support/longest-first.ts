@@ -10,7 +10,6 @@ import { projectRoot } from '../../platform/project-root.ts';
 
 /** Seconds on two cores, in the whole run; only their order counts. What is not here takes less. */
 const secondsOf: Readonly<Record<string, number>> = {
-  'test/chaos/chaos.test.ts': 72,
   'test/integration/drain.test.ts': 37,
   'test/integration/overload.test.ts': 30,
   'test/integration/replicas.test.ts': 26,
