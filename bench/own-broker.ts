@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { dial, type NatsAccess } from '../broker/nats-dial.ts';
 import { provisionNats } from '../broker/nats-provision.ts';
 import { findNatsServer, type NatsServerBinary } from '../broker/nats-server-binary.ts';
+import { passwordVariables } from '../broker/nats-users.ts';
 import { projectRoot } from '../platform/project-root.ts';
 import { systemRng } from '../platform/rng.ts';
 import { startServer } from './hosted-server.ts';
@@ -31,7 +32,6 @@ export type OwnBrokerOptions = {
   readonly partitions: number;
 };
 
-const users = ['webapp', 'worker', 'gateway', 'admin', 'sys'];
 const passwordBytes = 20;
 
 /** @throws UsageError where there is no nats-server new enough; BrokerUnusableError when it cannot be set up */
@@ -57,11 +57,12 @@ export async function startBroker(context: RunContext, options: OwnBrokerOptions
 async function launch(context: RunContext, { path, version }: NatsServerBinary, store: string): Promise<OwnBroker> {
   // One for all users: nobody but this scenario's own processes knows it. nats.conf wants a letter first.
   const password = `p${Buffer.from(systemRng.bytes(passwordBytes)).toString('hex')}`;
+  const passwords = { webapp: password, worker: password, gateway: password, admin: password, sys: password };
   const config = join(projectRoot(), 'nats.conf');
   const { pid, port, stop } = await startServer(context, {
     path,
     argsFor: (free) => ['-c', config, '-n', 'bench', '-a', '127.0.0.1', '-p', String(free), '-sd', store],
-    env: Object.fromEntries(users.map((user) => [`BELFRY_NATS_${user.toUpperCase()}_PASSWORD`, password])),
+    env: passwordVariables(passwords),
     readyText: 'Server is ready',
   });
   const servers = [`nats://127.0.0.1:${port}`];

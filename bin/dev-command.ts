@@ -1,11 +1,11 @@
 /** `belfry dev`: checks the machine, starts everything, and says in a few lines what one can do with it. */
 import { resolve } from 'node:path';
+import { findNatsServer, type NatsServerBinary } from '../broker/nats-server-binary.ts';
 import { systemClock } from '../platform/clock.ts';
 import { systemOutput } from '../platform/config.ts';
 import { systemRng } from '../platform/rng.ts';
 import { devFilePath } from './dev-file.ts';
 import { DevSupervisor, type DevOptions, type DevReady } from './dev-supervisor.ts';
-import { findNatsServer, type NatsServerBinary } from '../broker/nats-server-binary.ts';
 import { asOneLine } from './role.ts';
 import { checkRuntime } from './runtime-check.ts';
 

@@ -5,9 +5,9 @@
  * gives each any free one, which it then keeps over restarts.
  */
 import { join } from 'node:path';
+import type { NatsPasswords } from '../broker/nats-users.ts';
 import type { LogLevel } from '../platform/logger.ts';
 import type { ChildRole, ChildSpec } from './child-process.ts';
-import type { NatsPasswords } from './nats-process.ts';
 import { awaitReadyLine } from './ready-line.ts';
 
 export type RolePlan = {

@@ -7,10 +7,10 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { NatsPasswords } from '../broker/nats-users.ts';
 import { UsageError } from '../platform/config.ts';
 import type { Rng } from '../platform/rng.ts';
 import type { Workspace } from './dev-file.ts';
-import type { NatsPasswords } from './nats-process.ts';
 import { readPrivateFile, writePrivateFile } from './private-file.ts';
 
 const passwordBytes = 20;

@@ -8,6 +8,7 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { NatsServerBinary } from '../broker/nats-server-binary.ts';
 import type { Clock } from '../platform/clock.ts';
 import { UsageError, type Output } from '../platform/config.ts';
 import { Lifecycle } from '../platform/lifecycle.ts';
@@ -25,7 +26,6 @@ import { openSecrets, saveSecrets, type DevSecrets } from './dev-secrets.ts';
 import { portIsFree } from '../platform/free-port.ts';
 import { initCluster } from './init-cluster.ts';
 import { natsSpecs, natsUrl } from './nats-process.ts';
-import type { NatsServerBinary } from '../broker/nats-server-binary.ts';
 import { projectRoot } from '../platform/project-root.ts';
 
 export type DevOptions = {

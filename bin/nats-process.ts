@@ -8,12 +8,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { passwordVariables, type NatsPasswords } from '../broker/nats-users.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { ChildSpec } from './child-process.ts';
 import { freePorts } from '../platform/free-port.ts';
-
-export type NatsUser = 'webapp' | 'worker' | 'gateway' | 'admin' | 'sys';
-export type NatsPasswords = Readonly<Record<NatsUser, string>>;
 
 export type NatsPlan = {
   readonly binary: string;
@@ -56,13 +54,6 @@ function natsSpec(plan: NatsPlan, clock: Clock, id: string, routes: readonly str
     startTries: 1,
     whenReady: (child, over) => awaitPortsFile(child, folder, clock, over),
   };
-}
-
-/** As nats.conf reads them. */
-function passwordVariables(passwords: NatsPasswords): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(passwords).map(([user, password]) => [`BELFRY_NATS_${user.toUpperCase()}_PASSWORD`, password]),
-  );
 }
 
 function routeFlags(ports: readonly number[], own: number): string[] {

@@ -8,7 +8,8 @@ import { connectNats } from '../../broker/nats-broker.ts';
 import { provisionNats } from '../../broker/nats-provision.ts';
 import { BUCKET_CLUSTER } from '../../broker/subjects.ts';
 import { createMemoryLogger } from '../../platform/logger.ts';
-import { type NatsUser, startNatsServer, type TestNatsServer } from '../support/nats-server.ts';
+import type { NatsUser } from '../../broker/nats-users.ts';
+import { startNatsServer, type TestNatsServer } from '../support/nats-server.ts';
 
 const LAYOUT = { partitions: 2, replicas: 1 };
 

@@ -8,7 +8,8 @@ import { connect, headers, PermissionViolationError } from '@nats-io/transport-n
 import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { findNatsServer, startNatsServer } from '../support/nats-server.ts';
-import type { NatsUser, TestNatsServer } from '../support/nats-server.ts';
+import type { NatsUser } from '../../broker/nats-users.ts';
+import type { TestNatsServer } from '../support/nats-server.ts';
 
 let server: TestNatsServer;
 const open: NatsConnection[] = [];

@@ -8,7 +8,8 @@ import { MemoryBrokerHub } from '../../broker/memory-broker.ts';
 import { provisionNats } from '../../broker/nats-provision.ts';
 import { connectNatsSystem } from '../../broker/nats-system.ts';
 import { systemClock } from '../../platform/clock.ts';
-import { type NatsUser, startNatsServer } from './nats-server.ts';
+import type { NatsUser } from '../../broker/nats-users.ts';
+import { startNatsServer } from './nats-server.ts';
 
 export interface BrokerWorld {
   readonly name: string;

@@ -12,11 +12,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { NATS_USERS, passwordVariables, type NatsPasswords, type NatsUser } from '../../broker/nats-users.ts';
 import { projectRoot } from '../../platform/project-root.ts';
 import { isExecutable, serverBinaryPlaces } from '../../platform/server-binary.ts';
-
-const NATS_USERS = ['webapp', 'worker', 'gateway', 'admin', 'sys'] as const;
-export type NatsUser = (typeof NATS_USERS)[number];
 
 export interface NatsCredentials {
   readonly user: NatsUser;
@@ -45,12 +43,14 @@ const START_WAIT_MS = 10_000;
 
 export async function startNatsServer(): Promise<TestNatsServer> {
   const folder = await mkdtemp(join(tmpdir(), 'belfry-nats-'));
-  const users = Object.fromEntries(
-    NATS_USERS.map((user) => [user, { user, password: `p${randomBytes(16).toString('hex')}` }]),
-  ) as Record<NatsUser, NatsCredentials>;
-  const env = Object.fromEntries(
-    Object.values(users).map(({ user, password }) => [`BELFRY_NATS_${user.toUpperCase()}_PASSWORD`, password]),
-  );
+  const passwords = Object.fromEntries(
+    NATS_USERS.map((user) => [user, `p${randomBytes(16).toString('hex')}`]),
+  ) as NatsPasswords;
+  const users = Object.fromEntries(NATS_USERS.map((user) => [user, { user, password: passwords[user] }])) as Record<
+    NatsUser,
+    NatsCredentials
+  >;
+  const env = passwordVariables(passwords);
   let running = await launch(folder, env, '-1');
   const { url } = running;
   return {
