@@ -2,8 +2,8 @@
  * `belfry bench append`: acknowledged compare-and-set appends a second of one process. Belfry's RecordStore, then the
  * stock `js.publish` with the same expectation, then that on a connection tuned as ours; in every run, on one server.
  *
- * All: nothing beside a nats-server; the log's own streams with file storage, one append in flight per channel, the same bytes. Each is a process of
- * its own, so its CPU is known; nats-server's is counted for each one's stretch.
+ * All: nothing beside a nats-server; the log's own streams with file storage, one append in flight per channel, the same
+ * bytes. Each is a process of its own, so its CPU is known; nats-server's is counted for each one's stretch.
  */
 import { subjects } from '../broker/subjects.ts';
 import { defined } from '../platform/assert.ts';

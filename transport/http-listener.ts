@@ -148,8 +148,7 @@ class HttpServer {
       return;
     }
     this.#inProgress += 1;
-    if (this.#slices.hasRoom()) this.#begin(exchange, request);
-    else this.#slices.later(() => this.#begin(exchange, request));
+    this.#slices.run(() => this.#begin(exchange, request));
   }
 
   #begin(exchange: Exchange, request: ApiRequest): void {
