@@ -17,8 +17,9 @@ export const apiLimits = {
   httpBodyTimeoutMs: 30_000,
   /** Bytes of an oversized body that are read and thrown away before the answer. Beyond: answered at once and closed. */
   httpBodyDiscardBytesMax: 64 * mib,
-  /** A listener that stops serves kept connections for this long, closing each with its next answer. Beyond: when idle. */
-  httpSeeOffMs: 300,
+  /** A listener that stops serves kept connections for this long and closes each with its next answer. Beyond: those
+   *  that stayed silent are closed. */
+  httpSeeOffMs: 1_000,
   /** From the last answer of a listener that stops to the end of its connections. Beyond: they are cut. */
   httpLingerMs: 20,
   /** Requests in progress in one webapp. Beyond: HTTP 503, `service_unavailable`, Retry-After 1. */

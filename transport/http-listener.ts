@@ -8,7 +8,9 @@
  * H4  A body that takes longer than `bodyTimeoutMs` ends with its connection. One that arrives in one piece, as nearly
  *     all do, costs no timer; while nothing at all arrives, uWebSockets.js's own 10 s of silence count.
  * H5  A listener that stops serves on what its clients have open, and each answer closes its connection: whoever asks now
- *     and then learns from an answer that it has to go elsewhere. Nothing in progress is cut before the grace is over.
+ *     and then learns from an answer that it has to go elsewhere. Nothing in progress is cut before the grace is over; a
+ *     connection that stayed silent for `httpSeeOffMs` is, and then a request may cross with its end. It waits no longer
+ *     than there are connections.
  * H6  However many ask at once, a turn of the event loop begins requests for no longer than `httpSliceMs`: the process must
  *     answer its broker in between, and its heartbeats must leave.
  */
@@ -74,8 +76,9 @@ class HttpServer {
   readonly #counts = { requests: 0, tooLarge: 0, overloaded: 0, aborted: 0 };
   readonly #aborted = (): void => void (this.#counts.aborted += 1);
   #inProgress = 0;
+  #connections = 0;
   #draining = false;
-  #onIdle: (() => void) | undefined;
+  #onLess: (() => void) | undefined;
 
   constructor(options: HttpListenerOptions, app: TemplatedApp) {
     this.app = app;
@@ -91,6 +94,7 @@ class HttpServer {
       ...options.limits,
     };
     if (options.metrics !== undefined) this.#expose(options.metrics);
+    app.filter((_res, change) => this.#count(change));
     app.any('/*', (res, req) => this.#receive(res, req));
   }
 
@@ -109,12 +113,13 @@ class HttpServer {
   /** H5 */
   async #seeOff(graceMs: number): Promise<void> {
     const deadlineMs = this.#clock.monotonicMs() + graceMs;
-    const leftMs = () => deadlineMs - this.#clock.monotonicMs();
-    await this.#clock.sleep(Math.min(graceMs, limits.httpSeeOffMs));
+    const leftMs = () => Math.max(0, deadlineMs - this.#clock.monotonicMs());
+    const areGone = () => this.#connections === 0;
+    await this.#until(areGone, Math.min(graceMs, limits.httpSeeOffMs));
     do {
-      await this.#idle(Math.max(0, leftMs()));
+      await this.#until(() => this.#inProgress === 0, leftMs());
       // Closing in the turn of the last answer would cut it off.
-      await this.#clock.sleep(limits.httpLingerMs);
+      await this.#until(areGone, limits.httpLingerMs);
     } while (this.#inProgress > 0 && leftMs() > 0);
   }
 
@@ -164,14 +169,22 @@ class HttpServer {
   #end(exchange: Exchange, response: ApiResponse): void {
     this.#inProgress -= 1;
     exchange.answer(response, this.#draining);
-    if (this.#inProgress === 0) this.#onIdle?.();
+    this.#onLess?.();
   }
 
-  #idle(graceMs: number): Promise<void> {
-    if (this.#inProgress === 0) return Promise.resolve();
+  /** `change` is 1 for a connection that began, -1 for one that ended. */
+  #count(change: number): void {
+    this.#connections += change;
+    if (change < 0) this.#onLess?.();
+  }
+
+  /** Waits until it is so, for `ms` at most; one waits at a time. */
+  #until(isSo: () => boolean, ms: number): Promise<void> {
+    if (isSo()) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = this.#clock.setTimeout(resolve, graceMs);
-      this.#onIdle = () => {
+      const timer = this.#clock.setTimeout(resolve, ms);
+      this.#onLess = () => {
+        if (!isSo()) return;
         timer.cancel();
         resolve();
       };

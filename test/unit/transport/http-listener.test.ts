@@ -283,6 +283,23 @@ describe('a listener that stops', () => {
     expect(text).toContain('/late');
     expect(text.toLowerCase()).toContain('connection: close');
   });
+
+  it('leaves a silent connection its time, and waits no longer than for the last one to be gone', async () => {
+    const base = await start(echo);
+    const socket = connect(Number(new URL(base).port), '127.0.0.1');
+    await once(socket, 'connect');
+    const ended = once(socket, 'close');
+    const startedMs = performance.now();
+    const stopped = open.splice(0)[0]!.stop(5_000);
+    const silentMs = allLimits.httpSeeOffMs / 2;
+    await until('the connection to have been silent', () => performance.now() > startedMs + silentMs);
+    socket.write('GET /after HTTP/1.1\r\nHost: x\r\n\r\n');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    await ended;
+    await stopped;
+    expect(answer.toString('latin1')).toContain('/after');
+    expect(performance.now() - startedMs).toBeLessThan(allLimits.httpSeeOffMs);
+  });
 });
 
 describe('the admin listener', () => {
