@@ -123,3 +123,31 @@ describe('under load', () => {
     socket.close();
   }, 60_000);
 });
+
+test('a nats-server that says nothing for longer than a request may take: every answer says what may be repeated', async () => {
+  const [channel = ''] = await newChannels(1);
+  const socket = await RtmSocket.connect(base(), token(0));
+  const post = (args: Record<string, string>) => callApi(base(), 'chat.postMessage', token(0), { channel, ...args });
+  const named = { text: 'named', client_msg_id: randomUUID() };
+  const broker = dev.file.processes.find((process) => process.role === 'nats')?.pid ?? 0;
+  process.kill(broker, 'SIGSTOP');
+  try {
+    const [repeatable, unnamed] = await Promise.all([post(named), post({ text: 'unnamed' })]);
+    expect([repeatable.status, repeatable.body.error]).toEqual([503, 'service_unavailable']);
+    expect(repeatable.headers.get('retry-after')).toBe('1');
+    // Whether it was written nobody knows, and the client could not repeat it under the same id: no SDK may do so for it.
+    expect([unnamed.status, unnamed.body]).toEqual([200, { ok: false, error: 'service_unavailable' }]);
+    const id = socket.send({ type: 'message', channel, text: 'by frame' });
+    const error = await socket.frame((frame) => frame['reply_to'] === id);
+    expect(error).toMatchObject({ ok: false, error: { code: 3 } });
+  } finally {
+    process.kill(broker, 'SIGCONT');
+  }
+  await until('the post to be taken', async () => (await post(named)).body.ok, 20_000);
+  await until('the socket to hear it', async () => socket.messages(channel).some(({ text }) => text === named.text));
+  const { messages } = await api(base(), 'conversations.history', token(0), { channel });
+  const log = (messages as Frame[]).map((message) => message['text']);
+  expect(log.filter((text) => text === named.text)).toHaveLength(1);
+  expect(log.filter((text) => text === 'unnamed').length).toBeLessThanOrEqual(1);
+  socket.close();
+}, 60_000);
