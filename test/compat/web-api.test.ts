@@ -2,8 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { WebClient, type WebClientOptions } from '@slack/web-api';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { api } from '../support/api.ts';
 import { startBelfryDev, type BelfryDev } from '../support/belfry-dev.ts';
 import { quietLogger } from '../support/quiet-logger.ts';
+import { RtmSocket } from '../support/rtm-socket.ts';
+import { until } from '../support/until.ts';
 
 let dev: BelfryDev;
 let alice: WebClient;
@@ -21,6 +24,11 @@ async function errorOf(call: Promise<unknown>): Promise<string> {
     (error: unknown) => error,
   )) as { data?: { error?: string } } | undefined;
   return failure?.data?.error ?? 'no error';
+}
+async function newUser(name: string, more: { readonly email?: string } = {}) {
+  const args = { name: uniqueName(name), ...more };
+  const { user, token } = await api(dev.file.api, 'belfry.users.create', dev.file.admin, args);
+  return { id: (user as { id: string }).id, token: String(token), web: client(String(token)) };
 }
 const uniqueName = (prefix: string) => `${prefix}-${randomUUID().slice(0, 8)}`;
 
@@ -149,5 +157,72 @@ describe('@slack/web-api', () => {
     const { message } = await alice.chat.postMessage({ channel, text: 'rich', blocks });
     expect(message?.blocks).toEqual(blocks);
     expect((await alice.chat.postMessage({ channel: '#general', text: 'x'.repeat(40_000) })).ok).toBe(true);
+  });
+
+  test('opens a conversation of three, private to them', async () => {
+    const carol = await newUser('carol');
+    const [first, second] = dev.file.users;
+    const others = `${second?.id ?? ''},${carol.id}`;
+    const { channel } = await alice.conversations.open({ users: others, return_im: true });
+    const id = channel?.id ?? '';
+    expect(channel).toMatchObject({ is_mpim: true, is_private: true });
+    const again = await carol.web.conversations.open({ users: `${first?.id ?? ''},${second?.id ?? ''}` });
+    expect(again.channel?.id).toBe(id);
+    await alice.chat.postMessage({ channel: id, text: 'the three of us' });
+    const { messages } = await carol.web.conversations.history({ channel: id });
+    expect(messages?.map((message) => message.text)).toEqual(['the three of us']);
+    expect((await bob.users.conversations({ types: 'mpim' })).channels?.map((one) => one.id)).toContain(id);
+    const stranger = await newUser('mallory');
+    expect(await errorOf(stranger.web.conversations.history({ channel: id }))).toBe('channel_not_found');
+  });
+
+  test('archives a channel, which then takes no post, and brings it back', async () => {
+    const { channel } = await alice.conversations.create({ name: uniqueName('old') });
+    const id = channel?.id ?? '';
+    await alice.chat.postMessage({ channel: id, text: 'before' });
+    await alice.conversations.archive({ channel: id });
+    expect(await errorOf(alice.chat.postMessage({ channel: id, text: 'too late' }))).toBe('is_archived');
+    expect(await errorOf(alice.conversations.archive({ channel: id }))).toBe('already_archived');
+    expect((await alice.conversations.info({ channel: id })).channel?.is_archived).toBe(true);
+    await alice.conversations.unarchive({ channel: id });
+    expect((await alice.chat.postMessage({ channel: id, text: 'after' })).ok).toBe(true);
+    const { messages } = await alice.conversations.history({ channel: id });
+    const texts = messages?.filter((message) => message.subtype === undefined).map((message) => message.text);
+    expect(texts).toEqual(['after', 'before']);
+  });
+
+  test('finds people by id and by e-mail, and says whether they are there', async () => {
+    const email = `${uniqueName('dave')}@example.org`;
+    const dave = await newUser('dave', { email });
+    expect((await alice.users.lookupByEmail({ email })).user).toMatchObject({ id: dave.id, profile: { email } });
+    expect(await errorOf(alice.users.lookupByEmail({ email: 'nobody@example.org' }))).toBe('users_not_found');
+    expect((await alice.users.info({ user: dave.id })).user?.id).toBe(dave.id);
+    expect(await alice.users.getPresence({ user: dave.id })).toMatchObject({ ok: true, presence: 'away' });
+    const { url } = (await dave.web.apiCall('rtm.start')) as { url?: string };
+    const socket = new RtmSocket(String(url));
+    await socket.frame((frame) => frame.type === 'hello');
+    await until('dave to be there', async () => {
+      const { presence } = await alice.users.getPresence({ user: dave.id });
+      return presence === 'active';
+    });
+    await dave.web.users.setPresence({ presence: 'away' });
+    const own = await dave.web.users.getPresence({ user: dave.id });
+    expect(own).toMatchObject({ presence: 'away', manual_away: true, connection_count: 1 });
+    socket.close();
+  });
+
+  test('echoes, and tells of its team', async () => {
+    expect(await alice.apiCall('api.test', { foo: 'bar' })).toMatchObject({ ok: true, args: { foo: 'bar' } });
+    expect(await errorOf(alice.api.test({ error: 'my_error' }))).toBe('my_error');
+    expect((await alice.team.info()).team).toMatchObject({ id: dev.file.team });
+  });
+
+  test('a revoked token is refused, and its live session ends for good', async () => {
+    const erin = await newUser('erin');
+    const socket = await RtmSocket.connect(dev.file.api, erin.token);
+    await api(dev.file.api, 'belfry.tokens.revoke', dev.file.admin, { token: erin.token });
+    expect(await socket.closed).toBe(4200);
+    expect(await errorOf(erin.web.auth.test())).toBe('token_revoked');
+    expect(await errorOf(erin.web.rtm.connect())).toBe('token_revoked');
   });
 });
