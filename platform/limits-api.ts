@@ -28,8 +28,10 @@ export const apiLimits = {
   httpSliceMs: 20,
   /** A frame on an RTM socket. Beyond: the socket is closed with 4201. */
   rtmFrameBytesMax: 16 * kib,
-  /** A resume frame. Beyond: the socket is closed (1009); send several frames instead. */
+  /** A resume frame. Beyond: the socket is closed with 4201; send several frames instead. */
   resumeFrameBytesMax: 256 * kib,
+  /** What a socket takes in as one frame, to answer that it is too large. Beyond: cut by uWebSockets.js (1006). */
+  socketFrameBytesMax: 1 * mib,
   /** Cursors over all resume frames of one session. Beyond: closed with 4100. */
   resumeCursorsMax: 20_000,
   /** Cursors kept of channels that the user is not known to be in yet. Beyond: passed over. */

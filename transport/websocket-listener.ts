@@ -9,6 +9,8 @@
  *     client as 1006, which means resume. Nothing is ever left out in mid-stream.
  * W4  Frames and topics of one socket leave in the order of the calls: uWebSockets.js flushes a socket's topics before
  *     a direct send to it.
+ * W5  A frame that is too large reaches the session, which says so with its close code; only one that is larger than
+ *     the largest sensible `resume` as a whole is cut by uWebSockets.js, which says nothing.
  */
 import { limits } from '../platform/limits.ts';
 import { errorFrame, FRAME_ERROR } from '../protocol/client-frames.ts';
@@ -84,7 +86,7 @@ class Sockets {
     this.#events = options.events;
     app.ws<SocketData>('/websocket/:ticket', {
       compression: NO_COMPRESSION,
-      maxPayloadLength: limits.resumeFrameBytesMax,
+      maxPayloadLength: limits.socketFrameBytesMax,
       maxBackpressure: options.backpressureBytesMax ?? limits.socketBackpressureBytesMax,
       closeOnBackpressureLimit: true,
       idleTimeout: limits.socketIdleTimeoutMs / 1_000,

@@ -1,6 +1,7 @@
 /** Sessions over real sockets: tickets, hello, messages, limits, resume, drain. */
 import WebSocket from 'ws';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { limits } from '../../platform/limits.ts';
 import type { ChannelId, Incarnation, UserId } from '../../protocol/ids.ts';
 import { GatewayLab, tokenHash } from '../support/gateway-lab.ts';
 import type { RtmSocket } from '../support/rtm-socket.ts';
@@ -279,6 +280,17 @@ describe('a session that resumes', () => {
     expect(await alice.frame((frame) => frame['reply_to'] === id)).toMatchObject({ ok: true });
     alice.send({ type: 'ping', pad: 'x'.repeat(17_000) });
     expect(await alice.closed).toBe(4201);
+  });
+
+  it('is told that a resume frame is too large, up to 1 MiB; cut as by the network, it would send it again for ever', async () => {
+    for (const bytes of [limits.resumeFrameBytesMax + 1, limits.socketFrameBytesMax]) {
+      const alice = await lab.session(ALICE, resume);
+      alice.sendRaw(JSON.stringify({ id: 1, type: 'resume', cursors: {} }).padEnd(bytes));
+      expect(await alice.closed).toBe(4201);
+    }
+    const alice = await lab.session(ALICE, resume);
+    alice.sendRaw('x'.repeat(limits.socketFrameBytesMax + 1));
+    expect(await alice.closed).toBe(1006);
   });
 });
 

@@ -2,11 +2,11 @@
  * Holds the arrows between folders (DESIGN section 3) and the rules of style that a program can check.
  * Every rule is also tried on a sample that breaks it: a checker that finds nothing proves nothing.
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { breachesOf, importsOf, lockBreaches, sourceFolders, withoutComments } from '../support/source-rules.ts';
-import type { Breach, SourceFile } from '../support/source-rules.ts';
+import type { Breach } from '../support/source-rules.ts';
+import { filesUnder, readSource } from '../support/source-tree.ts';
 
 /** Its samples break the rules on purpose. */
 const self = 'test/unit/architecture.test.ts';
@@ -115,19 +115,6 @@ describe('the reading of code', () => {
     expect(code.split('\n').map((line) => line.trim())).toEqual(['a();', '', `b('http://x');`]);
   });
 });
-
-function filesUnder(folders: readonly string[], ending: string): SourceFile[] {
-  const present = new Set(readdirSync('.'));
-  return folders
-    .filter((folder) => present.has(folder))
-    .flatMap((folder) => readdirSync(folder, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile() && entry.name.endsWith(ending))
-    .map((entry) => readSource(join(entry.parentPath, entry.name)));
-}
-
-function readSource(path: string): SourceFile {
-  return { path: path.replaceAll('\\', '/'), text: readFileSync(path, 'utf8') };
-}
 
 function describeBreach(breach: Breach): string {
   return `${breach.path}: ${breach.rule}: ${breach.detail}`;

@@ -39,6 +39,12 @@ describe('limits', () => {
     expect(limits.ticketLifeMs).toBeGreaterThan(limits.resumeWaitMs);
   });
 
+  it('let every cursor that a session may name fit into frames that are answered', () => {
+    // Ids have up to 31 characters; with quotes, colon, comma and a seq of ten digits.
+    expect(limits.socketFrameBytesMax).toBeGreaterThan(limits.resumeCursorsMax * (31 + 4 + 10));
+    expect(limits.socketFrameBytesMax).toBeGreaterThan(limits.resumeFrameBytesMax);
+  });
+
   it('agree with the broker configuration', () => {
     const conf = readFileSync('nats.conf', 'utf8');
     expect(conf).toMatch(new RegExp(`^max_payload: ${limits.natsPayloadBytesMax / 1_048_576}MB$`, 'm'));
