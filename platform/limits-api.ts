@@ -9,7 +9,7 @@ export const apiLimits = {
   textCharsMax: 40_000,
   /** Body of an HTTP request. Beyond: `invalid_arguments` with HTTP 200, the connection is closed. */
   httpBodyBytesMax: 1 * mib,
-  /** Header block of an HTTP request. Beyond: HTTP 431 by uWebSockets.js. */
+  /** Header block of an HTTP request. Beyond: HTTP 431 by uWebSockets.js, as for more than 98 headers. */
   httpHeaderBytesMax: 16 * kib,
   /** Arguments of one API call. Beyond: `invalid_arguments`. */
   httpArgumentsMax: 100,
