@@ -58,6 +58,10 @@ export function buildBenchProgram(): Command {
   for (const scenario of scenarios) addScenario(program, scenario);
   program.option('--compare <files...>', 'two files of --json: the ratio of each figure, and whether it is noise');
   program.option('--join <nats-url>', 'take a part of the load of a belfry bench SCENARIO --coordinate <nats-url>');
+  program.addHelpText(
+    'after',
+    '\nExample:\n  belfry bench fanout --html fanout.html\n  belfry bench --compare a.json b.json',
+  );
   program.allowExcessArguments().action(() => otherCommand(program));
   return program;
 }

@@ -35,7 +35,7 @@ describe('help', () => {
       const help = await runBelfry([command, '--help']);
       expect(help.code).toBe(0);
       expect(help.stdout).toContain('Usage: belfry');
-      if (command !== 'bench') expect(help.stdout).toMatch(/Example:\n {2}\S/);
+      expect(help.stdout).toMatch(new RegExp(`Example:\\n {2}.*\\bbelfry ${command}\\b`));
       if (command === 'webapp') expect(help.stdout).toMatch(/--rate-limits <set>[\s\S]*BELFRY_NATS_PASSWORD/);
     },
   );
