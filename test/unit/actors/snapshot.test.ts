@@ -47,7 +47,7 @@ async function loaded(store: SnapshotStore, stream: StreamId) {
   return load;
 }
 
-test.each([3, 255, 5_000])('%i members come back as they were', async (count) => {
+test.each([3, 255, 5_000, 100_000])('%i members come back as they were', async (count) => {
   const { store } = await makeStore();
   const state = conversation();
   for (let n = 0; n < count; n++) apply(state, event(n + 2, joined(n)));
