@@ -7,6 +7,9 @@ export const gatewayLimits = {
   // --- Gateway -------------------------------------------------------------------------------------------------
   /** Bytes waiting for one socket. Beyond: uWebSockets.js closes it with 1006; the client reconnects and resumes. */
   socketBackpressureBytesMax: 1 * mib,
+  /** Bytes waiting for all sockets of one gateway together, looked at so often. Beyond: as for one, the fullest first. */
+  socketsBackpressureBytesMax: 256 * mib,
+  socketsLookMs: 1_000,
   /** Sessions of one gateway. Beyond: the upgrade is refused with 503; rtm.connect names another gateway. */
   sessionsPerGatewayMax: 250_000,
   /** Silence of a socket. Beyond: closed; uWebSockets.js sends protocol pings before that. */

@@ -41,7 +41,10 @@ export interface GatewayOptions {
   readonly metrics: Metrics;
   /** Looks a token's hash up; may reject while the broker is away. */
   readonly isRevoked: (tokenHash: string) => Promise<boolean>;
-  readonly limits?: Partial<GatewayLimits> & { readonly socketBackpressureBytesMax?: number };
+  readonly limits?: Partial<GatewayLimits> & {
+    readonly socketBackpressureBytesMax?: number;
+    readonly socketsBackpressureBytesMax?: number;
+  };
 }
 
 export interface Gateway {
@@ -70,6 +73,7 @@ class GatewayServer implements Gateway {
   #listener: WebSocketListener | undefined;
   #shell: GatewayShell | undefined;
   #draining = false;
+  #waitingBytes = 0;
 
   constructor(options: GatewayOptions) {
     const { clock, ref, ticketSecret: secret } = options;
@@ -98,6 +102,7 @@ class GatewayServer implements Gateway {
     });
     this.#listener = listener;
     this.#wire(listener);
+    this.#watchBackpressure(listener);
   }
 
   sessions(): number {
@@ -159,6 +164,14 @@ class GatewayServer implements Gateway {
     metrics.hops.socket.observe(clock.monotonicMs() - startedMs);
   }
 
+  #watchBackpressure(listener: WebSocketListener): void {
+    const { clock, limits: tightened } = this.#options;
+    const bytesMax = tightened?.socketsBackpressureBytesMax ?? limits.socketsBackpressureBytesMax;
+    const look = () => void (this.#waitingBytes = listener.relieve(bytesMax));
+    const timer = clock.setInterval(look, limits.socketsLookMs);
+    this.#stops.push(() => timer.cancel());
+  }
+
   #watchTokens(shell: GatewayShell): void {
     const { broker, clock, logger, isRevoked } = this.#options;
     const tokens = new TokenWatch({
@@ -200,6 +213,7 @@ class GatewayServer implements Gateway {
     metrics.counterOf('belfry_gateway_frames_total', 'Frames received.', () => counts.frames);
     metrics.counterOf('belfry_gateway_frames_refused_total', 'Frames over the limit.', () => counts.framesRefused);
     metrics.counterOf('belfry_gateway_malformed_total', 'Batches not understood.', () => shell.malformedBatches);
+    metrics.gaugeOf('belfry_gateway_waiting_bytes', 'Bytes that wait for slow sockets.', () => this.#waitingBytes);
     metrics.counterOf('belfry_gateway_slow_total', 'Sockets cut as too slow.', () => listener.slowCount());
   }
 }

@@ -11,6 +11,8 @@
  *     a direct send to it.
  * W5  A frame that is too large reaches the session, which says so with its close code; only one that is larger than
  *     the largest sensible `resume` as a whole is cut by uWebSockets.js, which says nothing.
+ * W5  What waits for all sockets together stays within `socketsBackpressureBytesMax` and what one `socketsLookMs` adds:
+ *     the fullest are cut, as in W3, until it does.
  */
 import { limits } from '../platform/limits.ts';
 import { errorFrame, FRAME_ERROR } from '../protocol/client-frames.ts';
@@ -51,6 +53,8 @@ export interface WebSocketListener extends SocketPort {
   readonly port: number;
   /** Sockets cut because they read too slowly, since the start. */
   slowCount(): number;
+  /** Cuts the fullest sockets until at most so many bytes wait for all together; returns how many bytes that are. */
+  relieve(bytesMax: number): number;
   stopAccepting(): void;
   /** Closes everything that is left. */
   stop(): void;
@@ -110,6 +114,7 @@ class Sockets {
       stopAccepting,
       stop: () => this.app.close(),
       slowCount: () => this.#slow,
+      relieve: (bytesMax) => this.#relieve(bytesMax),
       send: (session, frames) => this.#send(session, frames),
       publish: (topic, bytes, except) => this.#publish(topic, bytes, except),
       subscribe: (session, topic) => void this.#open.get(session)?.subscribe(topic),
@@ -159,6 +164,26 @@ class Sockets {
     // One write for many frames.
     if (frames.length > 1) socket.cork(() => frames.forEach((frame) => socket.send(frame, false)));
     else for (const frame of frames) socket.send(frame, false);
+  }
+
+  /** W5 */
+  #relieve(bytesMax: number): number {
+    let total = 0;
+    const behind: { readonly socket: Socket; readonly bytes: number }[] = [];
+    for (const socket of this.#open.values()) {
+      const bytes = socket.getBufferedAmount();
+      if (bytes === 0) continue;
+      total += bytes;
+      behind.push({ socket, bytes });
+    }
+    if (total <= bytesMax) return total;
+    for (const { socket, bytes } of behind.sort((a, b) => b.bytes - a.bytes)) {
+      if (total <= bytesMax) break;
+      total -= bytes;
+      this.#slow += 1;
+      socket.close();
+    }
+    return total;
   }
 
   #together(session: number, run: () => void): void {

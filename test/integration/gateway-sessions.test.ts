@@ -180,6 +180,55 @@ describe('a session', () => {
   }, 60_000);
 });
 
+describe('many sockets that read too slowly', () => {
+  const budget = 16 * 1_024 * 1_024;
+  const slowCount = 20;
+
+  it('are cut, the fullest first, until what waits for all of them is within the budget', async () => {
+    // No bound of a single socket is in the way.
+    const bounds = { socketBackpressureBytesMax: 64 * budget, socketsBackpressureBytesMax: budget };
+    const crowded = await GatewayLab.start(bounds);
+    crowded.owner.join(ALICE, GENERAL);
+    crowded.owner.join(BOB, GENERAL);
+    const bob = await crowded.session(BOB);
+    const slow = await Promise.all(Array.from({ length: slowCount }, () => openPaused(crowded)));
+    const text = 'x'.repeat(30_000);
+    const waiting = async () => Number(/^belfry_gateway_waiting_bytes\S* (\d+)/m.exec(await exposed(crowded))?.[1]);
+    let saidCount = 0;
+    // One at a time, as traffic comes, until more waits than may: uWebSockets.js tells nobody how much that is.
+    await until(
+      'sockets to be cut',
+      async () => {
+        for (let n = 0; n < 50 && crowded.gateway.sessions() > slowCount; n += 1) {
+          crowded.owner.say(GENERAL, ALICE, `${(saidCount += 1)} ${text}`);
+          crowded.emit();
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        return crowded.gateway.sessions() <= slowCount;
+      },
+      50_000,
+    );
+    await until('the rest to be within the budget', async () => (await waiting()) <= budget);
+    await bob.frame((frame) => String(frame['text']).startsWith(`${saidCount} `));
+    expect(bob.messages(GENERAL)).toHaveLength(saidCount);
+    const left = crowded.gateway.sessions() - 1;
+    expect(left).toBeGreaterThan(0);
+    expect(await exposed(crowded)).toMatch(new RegExp(`^belfry_gateway_slow_total\\S* ${slowCount - left}$`, 'm'));
+    for (const socket of slow) socket.terminate();
+    await crowded.stop();
+  }, 60_000);
+
+  async function openPaused(gateway: GatewayLab): Promise<WebSocket> {
+    const socket = new WebSocket(gateway.url(gateway.ticket(ALICE)));
+    socket.on('error', () => undefined);
+    await new Promise((resolve) => socket.once('message', resolve));
+    socket.pause();
+    return socket;
+  }
+
+  const exposed = async ({ metrics }: GatewayLab) => (await metrics.expose()).body;
+});
+
 describe('a gap', () => {
   it('left by a lost batch is filled before what follows it', async () => {
     const alice = await lab.session(ALICE);

@@ -24,6 +24,7 @@ export class GatewayLab {
   readonly ref = { region: 'here', incarnation: 'gateway-1-LIFE' as Incarnation };
   readonly hub = new MemoryBrokerHub({ clock: systemClock });
   readonly revoked = new Set<string>();
+  readonly metrics = createMetrics({ role: 'gateway', id: 'gateway-1', processMetrics: false });
   /** While false, commands fail and batches are kept back. */
   reachable = true;
   gateway!: Gateway;
@@ -48,7 +49,7 @@ export class GatewayLab {
       port: 0,
       clock: systemClock,
       logger: silentLogger,
-      metrics: createMetrics({ role: 'gateway', id: 'gateway-1', processMetrics: false }),
+      metrics: lab.metrics,
       isRevoked: (hash) => Promise.resolve(lab.revoked.has(hash)),
       limits,
     });
