@@ -10,6 +10,7 @@ export type ConnectionsClients = {
   readonly open: {
     readonly params: {
       readonly port: number;
+      readonly wallAheadMs: number;
       readonly secret: string;
       readonly gateway: Incarnation;
       readonly from: number;
@@ -32,12 +33,13 @@ let sockets: WsClient[] = [];
 const ended: string[] = [];
 
 serveLoad<ConnectionsClients>({
-  async open({ port, secret, gateway, from, upTo, every }) {
+  async open({ port, wallAheadMs, secret, gateway, from, upTo, every }) {
     let next = from;
     const work = async (): Promise<void> => {
       for (let user = next; user < upTo; user = next) {
         next += every;
-        await openOne(`ws://127.0.0.1:${port}/websocket/${ticketOf(user, secret, gateway, systemClock)}`);
+        const ticket = ticketOf(user, secret, gateway, systemClock.wallMs() - wallAheadMs);
+        await openOne(`ws://127.0.0.1:${port}/websocket/${ticket}`);
       }
     };
     await Promise.all(Array.from({ length: openingMax }, work));

@@ -21,7 +21,7 @@ import { measureMemory, type ProcessMemory } from './process-memory.ts';
 import { benchTeam, numberOfUser } from './session-tickets.ts';
 
 export type ConnectionsGateway = {
-  /** Gives the port. */
+  /** Gives the port, and how far its wall clock is ahead of its monotonic one. */
   readonly start: {
     readonly params: {
       readonly incarnation: Incarnation;
@@ -29,7 +29,7 @@ export type ConnectionsGateway = {
       readonly channels: number;
       readonly pool: number;
     };
-    readonly result: number;
+    readonly result: { readonly port: number; readonly wallAheadMs: number };
   };
   readonly measure: { readonly params: null; readonly result: { sessions: number; memory: ProcessMemory } };
   readonly sessions: { readonly params: null; readonly result: number };
@@ -56,7 +56,7 @@ serveLoad<ConnectionsGateway>({
       metrics: createMetrics({ role: 'gateway', id: 'bench', processMetrics: false }),
       isRevoked: () => Promise.resolve(false),
     });
-    return gateway.port;
+    return { port: gateway.port, wallAheadMs: systemClock.wallMs() - systemClock.monotonicMs() };
   },
   async measure() {
     const memory = await measureMemory(systemClock);

@@ -93,8 +93,13 @@ class ConnectionsSession implements Session {
     try {
       const incarnation = 'bench-gateway' as Incarnation;
       const secret = Buffer.from(this.#context.rng.bytes(32)).toString('hex');
-      const [port = 0] = await gateway.callAll('start', { incarnation, secret, channels, pool });
-      const target = { port, secret, gateway: incarnation };
+      const [place = { port: 0, wallAheadMs: 0 }] = await gateway.callAll('start', {
+        incarnation,
+        secret,
+        channels,
+        pool,
+      });
+      const target = { ...place, secret, gateway: incarnation };
       const processes = gateway.pids().map((pid) => ({ role: 'gateway', pid }));
       const progress = gateway.progress('sessions', `sessions of ${channels} channels`);
       const side = { subject: `${channels} channels`, processes, load: [clients], progress };
@@ -111,7 +116,7 @@ class ConnectionsSession implements Session {
   async #climb(
     gateway: LoadGroup<ConnectionsGateway>,
     clients: LoadGroup<ConnectionsClients>,
-    target: { readonly port: number; readonly secret: string; readonly gateway: Incarnation },
+    target: Omit<ConnectionsClients['open']['params'], 'from' | 'upTo' | 'every'>,
   ): Promise<Step[]> {
     const every = clients.size;
     const read: Step[] = await gateway.callAll('measure', null);

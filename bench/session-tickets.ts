@@ -1,6 +1,5 @@
 /** Users of the connections scenario, numbered, and the tickets that a webapp would give them. */
 import { createHash } from 'node:crypto';
-import type { Clock } from '../platform/clock.ts';
 import type { Incarnation, TeamId, UserId } from '../protocol/ids.ts';
 import { makeTicket } from '../protocol/tickets.ts';
 
@@ -18,12 +17,13 @@ export function numberOfUser(user: string): number {
   return Number.parseInt(user.slice(1), radix);
 }
 
-export function ticketOf(number: number, secret: string, gateway: Incarnation, clock: Clock): string {
+/** `nowMs`: what the gateway's monotonic clock shows. */
+export function ticketOf(number: number, secret: string, gateway: Incarnation, nowMs: number): string {
   const user = userOf(number);
   return makeTicket(secret, {
     ...{ gateway, user, team: benchTeam, name: `load-${number}`, unlimited: false },
     ...{ resume: false, batchPresenceAware: false, nonce: `${user}-nonce` },
     tokenHash: createHash('sha256').update(user).digest('hex'),
-    expiresAtMs: clock.wallMs() + ticketMs,
+    expiresAtMs: nowMs + ticketMs,
   });
 }

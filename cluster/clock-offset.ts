@@ -1,5 +1,5 @@
 /**
- * How far another node's wall clock is from ours, from the times in its heartbeats, and whose clock is off. Pure.
+ * How far another node's clock is from ours, the wall clock or the monotonic one, from the times in its heartbeats, and whose clock is off. Pure.
  *
  * Invariants:
  * O1  A delay on the way only makes the difference larger, so the smallest of the last samples is the best one.
@@ -21,10 +21,15 @@ export class ClockOffset {
   }
 }
 
-/** The keys whose clock is further than `maxMs` from the (lower) median. */
+/** The lower median; 0 of none. */
+export function medianMs(offsetsMs: Iterable<number>): number {
+  const sorted = [...offsetsMs].sort((a, b) => a - b);
+  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+}
+
+/** The keys whose clock is further than `maxMs` from the median (O2). */
 export function clocksOff<K>(offsetsMs: ReadonlyMap<K, number>, maxMs: number): ReadonlySet<K> {
-  const sorted = [...offsetsMs.values()].sort((a, b) => a - b);
-  const median = sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+  const median = medianMs(offsetsMs.values());
   const off = new Set<K>();
   for (const [key, offset] of offsetsMs) if (Math.abs(offset - median) > maxMs) off.add(key);
   return off;

@@ -35,6 +35,8 @@ export interface GatewayChoice {
   readonly region: string;
   readonly publicUrl: string;
   readonly load: number;
+  /** What its own monotonic clock shows now, as its heartbeats tell. */
+  readonly monotonicMs: number;
 }
 
 export interface MemberNode {
@@ -128,14 +130,16 @@ class ComposedMember {
   }
 
   #gateways(): readonly GatewayChoice[] {
+    const nowMs = this.#options.clock.monotonicMs();
     return this.#membership
       .nodes('gateway')
       .filter((member) => this.#membership.isFresh(member) && member.beat?.state === 'serving')
-      .map(({ entry, beat }) => ({
+      .map(({ entry, beat, monotonicOffsetMs = 0 }) => ({
         incarnation: entry.incarnation,
         region: entry.region,
         publicUrl: entry.publicUrl,
         load: beat?.load ?? 0,
+        monotonicMs: nowMs - monotonicOffsetMs,
       }))
       .sort((a, b) => a.load - b.load);
   }

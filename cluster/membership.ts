@@ -16,7 +16,7 @@ import type { Logger } from '../platform/logger.ts';
 import { decodeHeartbeat, decodeNodeEntry, type Heartbeat, type NodeEntry, type Role } from '../protocol/cluster.ts';
 import { DecodeError } from '../protocol/errors.ts';
 import type { Incarnation } from '../protocol/ids.ts';
-import { ClockOffset } from './clock-offset.ts';
+import { ClockOffset, medianMs } from './clock-offset.ts';
 import { NODE_KEYS, nodeKey } from './own-node.ts';
 
 export interface Member {
@@ -27,11 +27,14 @@ export interface Member {
   readonly heardMs: number;
   /** How far our wall clock is ahead of the node's, ms; undefined before a heartbeat. */
   readonly clockOffsetMs: number | undefined;
+  /** The same of the monotonic clocks, which never step. */
+  readonly monotonicOffsetMs: number | undefined;
 }
 
 interface MutableMember {
   readonly entry: NodeEntry;
   readonly offset: ClockOffset;
+  readonly monotonicOffset: ClockOffset;
   readonly learnedMs: number;
   beat: Heartbeat | undefined;
   heardMs: number;
@@ -102,6 +105,11 @@ export class Membership {
     return member.beat !== undefined && this.#options.clock.monotonicMs() - member.heardMs < limits.judgingGraceMs;
   }
 
+  /** How far our wall clock is ahead of the median node's. */
+  clockAheadMs(): number {
+    return medianMs([...this.#members.values()].flatMap(({ offset }) => offset.estimateMs() ?? []));
+  }
+
   /** Whoever has been silent because we could not hear has not been silent. */
   forgiveSilence(): void {
     const nowMs = this.#options.clock.monotonicMs();
@@ -151,6 +159,7 @@ export class Membership {
     member.beat = beat;
     member.heardMs = this.#options.clock.monotonicMs();
     member.offset.add(this.#options.clock.wallMs() - beat.wallMs);
+    member.monotonicOffset.add(member.heardMs - beat.monotonicMs);
     for (const listener of this.#onBeat) listener(beat);
   }
 
@@ -166,7 +175,8 @@ export class Membership {
   #add(entry: NodeEntry): void {
     if (this.#members.has(entry.incarnation) || this.#gone.has(entry.incarnation)) return;
     const nowMs = this.#options.clock.monotonicMs();
-    const member = { entry, offset: new ClockOffset(), learnedMs: nowMs, beat: undefined, heardMs: nowMs };
+    const offsets = { offset: new ClockOffset(), monotonicOffset: new ClockOffset() };
+    const member = { entry, ...offsets, learnedMs: nowMs, beat: undefined, heardMs: nowMs };
     this.#members.set(entry.incarnation, member);
     this.#options.logger.debug('node_joined', { node: entry.incarnation, nodeRole: entry.role });
     for (const listener of this.#onJoined) listener(view(member));
@@ -214,6 +224,7 @@ export class Membership {
   }
 }
 
-function view({ entry, beat, heardMs, offset }: MutableMember): Member {
-  return { entry, beat, heardMs, clockOffsetMs: offset.estimateMs() };
+function view({ entry, beat, heardMs, offset, monotonicOffset }: MutableMember): Member {
+  const offsets = { clockOffsetMs: offset.estimateMs(), monotonicOffsetMs: monotonicOffset.estimateMs() };
+  return { entry, beat, heardMs, ...offsets };
 }

@@ -87,6 +87,7 @@ export class OwnNode {
       view: view(),
       load: load(),
       wallMs: clock.wallMs(),
+      monotonicMs: Math.round(clock.monotonicMs()),
       state: this.#state,
     };
     if (lane.status() === 'connected') lane.publish(subjects.heartbeat(role, incarnation), encodeHeartbeat(beat));

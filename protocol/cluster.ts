@@ -35,6 +35,8 @@ export interface Heartbeat {
   readonly load: number;
   /** The sender's wall clock, ms: others measure skew with it. */
   readonly wallMs: number;
+  /** The sender's monotonic clock, ms: by it a gateway judges tickets. */
+  readonly monotonicMs: number;
   readonly state: 'joining' | 'serving' | 'paused' | 'draining';
 }
 
@@ -59,7 +61,8 @@ export interface TableValue {
 }
 
 export function encodeHeartbeat(beat: Heartbeat): Uint8Array {
-  return encode([CLUSTER_FORMAT, beat.incarnation, beat.role, beat.view, beat.load, beat.wallMs, beat.state]);
+  const { incarnation, role, view, load, wallMs, state, monotonicMs } = beat;
+  return encode([CLUSTER_FORMAT, incarnation, role, view, load, wallMs, state, monotonicMs]);
 }
 
 const ROLES: readonly string[] = ['webapp', 'worker', 'gateway'];
@@ -67,13 +70,16 @@ const BEAT_STATES: readonly string[] = ['joining', 'serving', 'paused', 'drainin
 
 /** @throws DecodeError */
 export function decodeHeartbeat(bytes: Uint8Array): Heartbeat {
-  const [, name, role, view, load, wallMs, state] = decodeVersioned('heartbeat', bytes, 1024, CLUSTER_FORMAT);
+  const fields = decodeVersioned('heartbeat', bytes, 1024, CLUSTER_FORMAT);
+  const [, name, role, view, load, wallMs, state, monotonicMs] = fields;
   const incarnation = parseIncarnation(name);
   if (incarnation === undefined || !ROLES.includes(role as string) || !BEAT_STATES.includes(state as string)) {
     throw new DecodeError('heartbeat', 'malformed');
   }
-  if (!isCount(view) || !isCount(load) || typeof wallMs !== 'number') throw new DecodeError('heartbeat', 'malformed');
-  return { incarnation, role: role as Role, view, load, wallMs, state: state as Heartbeat['state'] };
+  if (!isCount(view) || !isCount(load) || typeof wallMs !== 'number' || typeof monotonicMs !== 'number') {
+    throw new DecodeError('heartbeat', 'malformed');
+  }
+  return { incarnation, role: role as Role, view, load, wallMs, state: state as Heartbeat['state'], monotonicMs };
 }
 
 /** JSON in the bucket: people look at it. @throws DecodeError */

@@ -3,7 +3,7 @@
  * has checked the token, signs who the session is; the gateway needs no look-up of its own to open it.
  *
  * Invariants:
- * T1  A ticket is good for one gateway incarnation, until `expiresAtMs`, once: the gateway remembers its nonce.
+ * T1  A ticket is good for one gateway incarnation, until that one's `expiresAtMs`, once: the gateway remembers its nonce.
  * T2  Nothing in it is read before its HMAC is verified, in constant time.
  * T3  It holds the token's hash, never the token.
  */
@@ -37,7 +37,7 @@ export interface TicketClaims {
   readonly resume: boolean;
   /** rtm.connect said batch_presence_aware=1. */
   readonly batchPresenceAware: boolean;
-  /** Milliseconds since 1970. */
+  /** By the gateway's own monotonic clock: no two machines' wall clocks agree, and they step. */
   readonly expiresAtMs: number;
   /** Unique per ticket; 16 random characters do. */
   readonly nonce: string;
@@ -63,7 +63,7 @@ export function makeTicket(secret: string | Uint8Array, claims: TicketClaims): s
   return Buffer.concat([macOf(secret, body), body]).toString('base64url');
 }
 
-/** Never throws. Whether it names this gateway, and was not used before, is the gateway's to check (T1). */
+/** Never throws. Whether it names this gateway, and was not used before, is the gateway's to check (T1). `nowMs`: monotonic. */
 export function verifyTicket(secret: string | Uint8Array, text: string, nowMs: number): TicketVerdict {
   if (text.length > TICKET_CHARS_MAX) return { kind: 'invalid' };
   const bytes = Buffer.from(text, 'base64url');

@@ -2,6 +2,7 @@
  * Where tickets are shown: verifies them and remembers the used ones until they would have expired anyway.
  *
  * K1  A ticket is admitted once, for this gateway's life, before it expires.
+ *     Time is this process's monotonic clock: one that could be set back would forget what was used.
  * K2  What is remembered is bounded; when full, tickets are refused rather than admitted twice.
  */
 import type { Clock } from '../platform/clock.ts';
@@ -27,7 +28,7 @@ export class TicketDesk {
 
   show(ticket: string): TicketCheck {
     const { clock, secret, gateway, ticketsUsedMax } = this.#options;
-    const nowMs = clock.wallMs();
+    const nowMs = clock.monotonicMs();
     const verdict = verifyTicket(secret, ticket, nowMs);
     if (verdict.kind !== 'valid' || verdict.claims.gateway !== gateway) return { kind: 'expired' };
     const { nonce, expiresAtMs } = verdict.claims;

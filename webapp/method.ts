@@ -60,6 +60,8 @@ export interface GatewayNode {
   /** ws://, wss:// or http(s):// */
   readonly publicUrl: string;
   readonly load: number;
+  /** What its own monotonic clock shows now, about. */
+  readonly monotonicMs: number;
 }
 
 export type DrainOutcome = 'accepted' | 'not-found' | 'unavailable';

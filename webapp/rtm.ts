@@ -3,6 +3,7 @@
  *
  * G1  The caller's own region first, then any; the least loaded. Loads arrive by heartbeat and are old by then, so what
  *     was sent to a gateway since its last report counts as load.
+ * G2  A ticket ends by its gateway's own monotonic clock, so it is right whatever any machine takes the time to be.
  */
 import { z } from 'zod';
 import { limits } from '../platform/limits.ts';
@@ -33,7 +34,7 @@ export function rtmMethods(): Methods {
 }
 
 async function connectTo(context: WebappContext, call: Connect, chooser: GatewayChooser): Promise<Answer> {
-  const { settings, clock, rng } = context;
+  const { settings, rng } = context;
   const { user, author, tokenHash, unlimited } = call.caller;
   const name = await nameOf(context, user);
   const gateway = chooser.choose(context.nodes(), settings.region);
@@ -43,7 +44,7 @@ async function connectTo(context: WebappContext, call: Connect, chooser: Gateway
     ...(author.bot === undefined ? {} : { bot: author.bot }),
     resume: call.args.resume,
     batchPresenceAware: call.args.batch_presence_aware,
-    expiresAtMs: Math.floor(clock.wallMs()) + limits.ticketLifeMs,
+    expiresAtMs: Math.floor(gateway.monotonicMs) + limits.ticketLifeMs,
     nonce: Buffer.from(rng.bytes(NONCE_BYTES)).toString('base64url'),
   });
   const { id, name: teamName, domain } = settings.team;

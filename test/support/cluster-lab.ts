@@ -22,11 +22,12 @@ import { retryable } from '../../protocol/errors.ts';
 import { makeIncarnation, parseNodeId, type Incarnation } from '../../protocol/ids.ts';
 
 /** One node's view of the lab's time: stops with its process, catches up when it thaws, may be set wrongly. */
-class NodeClock implements Clock {
+export class NodeClock implements Clock {
   readonly #clock: Clock;
   #state: 'running' | 'frozen' | 'dead' = 'running';
   #waiting: (() => void)[] = [];
   wallOffsetMs = 0;
+  monotonicOffsetMs = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -35,7 +36,7 @@ class NodeClock implements Clock {
     return this.#clock.wallMs() + this.wallOffsetMs;
   }
   monotonicMs(): number {
-    return this.#clock.monotonicMs();
+    return this.#clock.monotonicMs() + this.monotonicOffsetMs;
   }
   setTimeout(run: () => void, delayMs: number): Timer {
     let cancelled = false;
@@ -200,11 +201,12 @@ export class ClusterLab {
     return worker;
   }
 
-  startMember(name: string, role: Role): MemberNode {
+  /** `clock`: one of its own, so that it can be set wrongly. */
+  startMember(name: string, role: Role, clock: Clock = this.clock): MemberNode {
     const entry = this.entry(name, role, {});
     const { logger } = createMemoryLogger();
     const broker = this.hub.connect(entry.incarnation);
-    return startMemberNode({ broker, entry, clock: this.clock, logger, load: () => 0 });
+    return startMemberNode({ broker, entry, clock, logger, load: () => 0 });
   }
 
   /** It believes anybody, also the dead, to own a slot: a table that is wrong costs time and nothing else. */

@@ -60,7 +60,7 @@ export class GatewayLab {
     return makeTicket(SECRET, {
       ...{ gateway: this.ref.incarnation, user, team: TEAM, name: 'someone', tokenHash: tokenHash('a') },
       ...{ unlimited: false, resume: false, batchPresenceAware: false },
-      expiresAtMs: systemClock.wallMs() + 30_000,
+      expiresAtMs: systemClock.monotonicMs() + 30_000,
       nonce: `n${(this.#nonce += 1)}`,
       ...claims,
     });

@@ -168,6 +168,7 @@ export const GATEWAY: GatewayNode = {
   region: 'local',
   publicUrl: 'ws://127.0.0.1:8081',
   load: 0,
+  monotonicMs: 70_000,
 };
 
 export const CHANNEL = parseChannelId('C0000000001')!;

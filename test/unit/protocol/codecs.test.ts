@@ -209,6 +209,7 @@ describe('cluster messages', () => {
     view: count,
     load: count,
     wallMs: count,
+    monotonicMs: count,
     state: fc.constantFrom('joining' as const, 'serving' as const, 'paused' as const, 'draining' as const),
   });
   const row: fc.Arbitrary<SlotRow> = fc.record({

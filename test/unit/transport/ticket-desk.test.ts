@@ -12,7 +12,7 @@ function lab(ticketsUsedMax = 10) {
   const ticket = (nonce: string, lifeMs = 30_000) =>
     makeTicket('s', {
       ...{ gateway, user: 'U0ALICE' as UserId, team: 'T0TEAM' as TeamId, name: 'a', tokenHash: 'h', nonce },
-      ...{ unlimited: false, resume: false, batchPresenceAware: false, expiresAtMs: clock.wallMs() + lifeMs },
+      ...{ unlimited: false, resume: false, batchPresenceAware: false, expiresAtMs: clock.monotonicMs() + lifeMs },
     });
   return { clock, desk, ticket };
 }
@@ -26,6 +26,16 @@ describe('the ticket desk', () => {
       'expired',
       'admitted',
     ]);
+  });
+
+  it('admits by a clock that does not step: neither late because the time was set forward, nor twice because it was set back', () => {
+    const { clock, desk, ticket } = lab();
+    const [used, waiting] = [ticket('a'), ticket('b')];
+    expect(desk.show(used).kind).toBe('admitted');
+    clock.stepWall(3_600_000);
+    expect(desk.show(waiting).kind).toBe('admitted');
+    clock.stepWall(-3_600_000);
+    expect(desk.show(used).kind).toBe('expired');
   });
 
   it('refuses rather than forget a used ticket while it could still be shown', () => {
