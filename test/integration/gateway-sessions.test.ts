@@ -308,6 +308,27 @@ describe('a session that resumes', () => {
     await ahead.frame(named('live'));
   });
 
+  it('gets a gap of 10,000 events whole, and is told to reload at one more', async () => {
+    const before = lab.owner.tail(GENERAL);
+    for (let n = 0; n < limits.resumeGapEventsMax; n += 1) lab.owner.say(GENERAL, BOB, `m${n}`);
+    const tail = lab.owner.tail(GENERAL);
+    lab.owner.takeBatch();
+    const whole = await lab.session(ALICE, resume);
+    const id = whole.send({ type: 'resume', cursors: { [GENERAL]: before } });
+    await whole.frame((frame) => frame['reply_to'] === id);
+    const seqs = whole.messages(GENERAL).map((frame) => frame['seq']);
+    expect(seqs).toEqual(Array.from({ length: limits.resumeGapEventsMax }, (_, n) => before + 1 + n));
+    expect(whole.frames.filter((frame) => frame.type === 'resync')).toEqual([]);
+
+    const further = await lab.session(ALICE, resume);
+    const second = further.send({ type: 'resume', cursors: { [GENERAL]: before - 1 } });
+    await further.frame((frame) => frame['reply_to'] === second);
+    expect(further.frames.filter((frame) => frame['channel'] === GENERAL)).toEqual([
+      { type: 'resync', channel: GENERAL, from: before - 1 },
+    ]);
+    expect(lab.owner.tail(GENERAL)).toBe(tail);
+  });
+
   it('may name its cursors in several frames, and resumes once', async () => {
     const alice = await lab.session(ALICE, resume);
     alice.send({ type: 'resume', cursors: { [GENERAL]: 0 }, last: false });
