@@ -116,7 +116,8 @@ describe('under load', () => {
     const victim = kill('nats');
     await until('the nats-server to be back', () => restarted(victim), 20_000);
     const before = ackedCount(load);
-    await until('posts after that', () => ackedCount(load) > before + 50, 20_000);
+    // Within 2 s by promise (bench/README.md has the figures); this machine may be busy.
+    await until('posts after that', () => ackedCount(load) > before + 50, 5_000);
     await load.stop();
     expect([...load.refused.keys()].filter((why) => !why.startsWith('503 service_unavailable'))).toEqual([]);
     await expectNothingLost(load, socket);
