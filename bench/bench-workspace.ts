@@ -76,16 +76,37 @@ function invitationCalls({ channel: { id, token }, users }: Invitation): ApiCall
   return calls;
 }
 
-/** The messages of a channel, oldest first, as [seq, text]; the newest `limit` of them. */
-export async function readHistory(
-  { api }: Access,
-  { id, token }: BenchChannel,
-  limit: number,
-): Promise<(readonly [number, string])[]> {
-  const fields = { channel: id, limit: String(limit) };
+const pageMessages = 200;
+
+type Stored = readonly [seq: number, text: string];
+
+/** The messages of a channel, oldest first; the newest `limit` of them. */
+export async function readHistory({ api }: Access, channel: BenchChannel, limit: number): Promise<Stored[]> {
+  return (await readPage(api, channel, limit, '')).messages.toReversed();
+}
+
+/** All messages of a channel, newest first. */
+export async function readWholeHistory(api: string, channel: BenchChannel): Promise<Stored[]> {
+  const all: Stored[] = [];
+  for (let cursor: string | undefined = ''; cursor !== undefined; ) {
+    const page: Page = await readPage(api, channel, pageMessages, cursor);
+    all.push(...page.messages);
+    cursor = page.next;
+  }
+  return all;
+}
+
+type Page = { readonly messages: readonly Stored[]; readonly next: string | undefined };
+
+async function readPage(api: string, { id, token }: BenchChannel, limit: number, cursor: string): Promise<Page> {
+  const fields = { channel: id, limit: String(limit), ...(cursor === '' ? {} : { cursor }) };
   const answer = await callApi(api, { method: 'conversations.history', token, fields });
   const messages = (answer['messages'] ?? []) as { seq?: number; text?: string }[];
-  return messages.map(({ seq, text }) => [Number(seq), String(text)] as const).reverse();
+  const { next_cursor: next } = (answer['response_metadata'] ?? {}) as { next_cursor?: string };
+  return {
+    messages: messages.map(({ seq, text }) => [Number(seq), String(text)] as const),
+    next: answer['has_more'] === true ? next : undefined,
+  };
 }
 
 function idIn(answer: ApiBody, field: string): string {

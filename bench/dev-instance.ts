@@ -84,8 +84,8 @@ async function whenReady(clock: Clock, signal: AbortSignal, child: ChildProcess,
 
 /** I2 */
 function processesOf(root: number, dev: DevFile): RoleProcess[] {
-  const roles = new Map<number, string>(dev.processes.map(({ pid, role }) => [pid, role]));
-  return processTree(root).map((pid) => ({ pid, role: roles.get(pid) ?? 'supervisor' }));
+  const listed = new Map(dev.processes.map(({ pid, role, id }) => [pid, { pid, role, id }]));
+  return processTree(root).map((pid) => listed.get(pid) ?? { pid, role: 'supervisor' });
 }
 
 async function end(clock: Clock, child: ChildProcess): Promise<void> {

@@ -1,29 +1,33 @@
 /**
  * What is done to the cluster, and what is taken down of it: for each fault when it began, how long each affected channel
- * waited, and how many posts were refused meanwhile.
+ * waited, and how many posts were refused meanwhile. What a wait and a pause are: channel-pauses.ts.
  *
- * L1  A channel is back with the first acknowledgement of something that was decided after the fault: an answer of the
- *     dead owner that was still on its way does not count.
- * L2  A pause is the longest that any post took, from when it was sent, while the slots moved.
+ * L1  A channel of which no wait can be told fails the run: it must not count as one that did not wait.
  */
-import type { RunContext } from './scenario.ts';
+import type { BenchChannel } from './bench-workspace.ts';
+import type { ChannelPause } from './channel-pauses.ts';
 import type { FailoverCluster, Process } from './failover-cluster.ts';
-import type { Acknowledged, FailoverPoster } from './failover-poster.ts';
+import type { FailoverLoad } from './failover-load.ts';
+import type { LoadGroup } from './load-group.ts';
+import { machineClock, type MachineClock } from './machine-clock.ts';
+import type { RunContext } from './scenario.ts';
 
 export type FaultKind = 'worker killed' | 'worker frozen' | 'worker drained' | 'worker joined' | 'broker killed';
 
 export type FaultRecord = {
   readonly kind: FaultKind;
-  /** When it began, in monotonic milliseconds. */
+  /** When it began, in milliseconds of the machine's clock. */
   readonly atMs: number;
   /** One for each affected channel. */
   readonly waitsMs: readonly number[];
+  /** The longest that a post of each affected channel took, from when it was due. */
+  readonly slowestMs: readonly number[];
   /** Answers that said "try again" to posts of the affected channels meanwhile. */
   readonly refusals: number;
+  /** L1 */
+  readonly failures: readonly string[];
 };
 
-const backMs = 30_000;
-const pollMs = 10;
 /** After the last slot moved: what was on its way then still counts. */
 const tailMs = 300;
 /** A frozen worker sleeps on after its slots have moved, so that it wakes as one that was declared dead. */
@@ -32,13 +36,22 @@ const asleepMs = 1_500;
 export class FailoverFaults {
   readonly records: FaultRecord[] = [];
   readonly #context: RunContext;
+  readonly #machine: MachineClock;
   readonly #cluster: FailoverCluster;
-  readonly #posters: readonly FailoverPoster[];
+  readonly #load: LoadGroup<FailoverLoad>;
+  readonly #channels: readonly string[];
 
-  constructor(context: RunContext, cluster: FailoverCluster, posters: readonly FailoverPoster[]) {
+  constructor(
+    context: RunContext,
+    cluster: FailoverCluster,
+    load: LoadGroup<FailoverLoad>,
+    channels: readonly BenchChannel[],
+  ) {
     this.#context = context;
+    this.#machine = machineClock(context.clock);
     this.#cluster = cluster;
-    this.#posters = posters;
+    this.#load = load;
+    this.#channels = channels.map(({ id }) => id);
   }
 
   async killWorker(turn: number): Promise<void> {
@@ -70,7 +83,7 @@ export class FailoverFaults {
       await this.#cluster.isBack(victim);
       await this.#cluster.settled();
       const after = await this.#owners();
-      return this.#posters.filter(({ channel }) => after.get(channel) !== before.get(channel));
+      return this.#channels.filter((channel) => after.get(channel) !== before.get(channel));
     });
   }
 
@@ -80,70 +93,82 @@ export class FailoverFaults {
     const [broker] = this.#cluster.running('nats');
     if (broker === undefined) throw new Error('no nats-server is running');
     const bytes = this.#cluster.storeBytes();
-    const killed = { atMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+    const killed = { atUs: this.#machine.nowUs(), wallMs: clock.wallMs() };
     this.#cluster.signal(broker.pid, 'SIGKILL');
     await this.#cluster.isGone(broker);
     await this.#cluster.brokerIsUp();
-    await this.#recover('broker killed', this.#posters, () => undefined, killed);
+    await this.#recover('broker killed', this.#channels, () => undefined, killed);
     await this.#cluster.isBack(broker);
     await this.#cluster.settled();
     return bytes;
   }
 
   /** The next worker by turn that owns some of the channels. */
-  async #pick(turn: number): Promise<{ readonly victim: Process; readonly affected: readonly FailoverPoster[] }> {
+  async #pick(turn: number): Promise<{ readonly victim: Process; readonly affected: readonly string[] }> {
     const owners = await this.#owners();
     const workers = this.#cluster.running('worker');
     for (const at of workers.keys()) {
       const victim = workers[(turn + at) % workers.length];
       if (victim === undefined) continue;
-      const affected = this.#posters.filter(({ channel }) => owners.get(channel) === victim.id);
+      const affected = this.#channels.filter((channel) => owners.get(channel) === victim.id);
       if (affected.length > 0) return { victim, affected };
     }
     throw new Error('no worker owns any of the channels');
   }
 
   #owners(): Promise<Map<string, string>> {
-    return this.#cluster.owners(this.#posters.map(({ channel }) => channel));
+    return this.#cluster.owners(this.#channels);
   }
 
-  /** L1. `began`: when the fault did, where what is waited for begins later. */
+  /** `began`: when the fault did, where what is waited for begins later. */
   async #recover(
     kind: FaultKind,
-    affected: readonly FailoverPoster[],
+    channels: readonly string[],
     act: () => void,
-    began?: { readonly atMs: number; readonly wallMs: number },
+    began?: { readonly atUs: number; readonly wallMs: number },
   ): Promise<void> {
-    const { clock, signal } = this.#context;
-    const from = affected.map(({ acks }) => acks.length);
-    const decidedFromMs = began?.wallMs ?? clock.wallMs();
-    const startMs = clock.monotonicMs();
+    const decidedFromMs = began?.wallMs ?? this.#context.clock.wallMs();
+    const fromUs = this.#machine.nowUs();
     act();
-    for (const poster of affected) poster.hurry();
-    const back = () =>
-      affected.map(({ acks }, at) => acks.slice(from[at]).find(({ decidedMs }) => decidedMs > decidedFromMs));
-    while (back().includes(undefined)) {
-      if (clock.monotonicMs() - startMs > backMs) throw new Error(`${kind}: a channel was not back after ${backMs} ms`);
-      if (!(await clock.sleep(pollMs, signal))) throw new Error('interrupted');
-    }
-    const first = back().flatMap((ack) => ack ?? []);
-    const waitsMs = first.map((ack) => Math.max(0, ack.atMs - startMs));
-    this.records.push({ kind, atMs: began?.atMs ?? startMs, waitsMs, refusals: refusalsOf(first) });
+    const waits = (await this.#load.callAll('back', { channels, fromUs, decidedFromMs })).flat();
+    const pauses = await this.#pauses(channels, fromUs);
+    const known = waits.filter((ms) => ms !== null);
+    const lost =
+      known.length === channels.length ? [] : [`${kind}: ${channels.length - known.length} channels never came back`];
+    this.#record(kind, (began?.atUs ?? fromUs) / 1_000, pauses, { waitsMs: known, failures: lost });
   }
 
-  /** L2 */
-  async #move(kind: FaultKind, act: () => Promise<readonly FailoverPoster[]>): Promise<void> {
+  /** A planned change: a channel's wait is its pause. `act` gives the channels that it moved. */
+  async #move(kind: FaultKind, act: () => Promise<readonly string[]>): Promise<void> {
     const { clock, signal } = this.#context;
-    const from = this.#posters.map(({ acks }) => acks.length);
-    const atMs = clock.monotonicMs();
-    const affected = await act();
+    const fromUs = this.#machine.nowUs();
+    const channels = await act();
     if (!(await clock.sleep(tailMs, signal))) throw new Error('interrupted');
-    const during = affected.map((poster) => poster.acks.slice(from[this.#posters.indexOf(poster)]));
-    const waitsMs = during.map((acks) => Math.max(0, ...acks.map((ack) => ack.atMs - ack.sentMs)));
-    this.records.push({ kind, atMs, waitsMs, refusals: refusalsOf(during.flat()) });
+    const pauses = await this.#pauses(channels, fromUs);
+    this.#record(kind, fromUs / 1_000, pauses, {
+      waitsMs: pauses.flatMap((pause) => pause?.longestMs ?? []),
+      failures: [],
+    });
   }
-}
 
-function refusalsOf(acks: readonly Acknowledged[]): number {
-  return acks.reduce((sum, { refusals }) => sum + refusals, 0);
+  /** Until now. */
+  async #pauses(channels: readonly string[], fromUs: number): Promise<(ChannelPause | null)[]> {
+    return (await this.#load.callAll('pauses', { channels, fromUs, toUs: this.#machine.nowUs() })).flat();
+  }
+
+  #record(
+    kind: FaultKind,
+    atMs: number,
+    pauses: readonly (ChannelPause | null)[],
+    { waitsMs, failures }: Pick<FaultRecord, 'waitsMs' | 'failures'>,
+  ): void {
+    const known = pauses.filter((pause) => pause !== null);
+    const silent = pauses.length - known.length;
+    this.records.push({
+      ...{ kind, atMs, waitsMs },
+      slowestMs: known.map(({ longestMs }) => longestMs),
+      refusals: known.reduce((sum, { refusals }) => sum + refusals, 0),
+      failures: [...failures, ...(silent === 0 ? [] : [`${kind}: ${silent} channels without an acknowledged post`])],
+    });
+  }
 }

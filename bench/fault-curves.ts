@@ -21,7 +21,7 @@ export type FaultCurve = {
   readonly points: readonly RatePoint[];
 };
 
-/** `acksMs`: when acknowledgements came, in monotonic milliseconds. */
+/** `acksMs`: when acknowledgements came, in milliseconds of the machine's clock. */
 export function curvesOf(records: readonly FaultRecord[], acksMs: readonly number[]): FaultCurve[] {
   const kinds = [...new Set(records.map(({ kind }) => kind))];
   return kinds.map((kind) => {

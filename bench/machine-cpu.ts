@@ -3,7 +3,7 @@
  * beside somebody else's compiler are not figures.
  */
 import { readFileSync } from 'node:fs';
-import { cpuSecondsOf, processTree, ticksPerSecond } from './process-stat.ts';
+import { familySecondsOf, processTree, ticksPerSecond } from './process-stat.ts';
 
 /** Fields of /proc/stat's first line behind `cpu`: user, nice, system, idle, iowait, irq, softirq, steal. */
 const idleFields = new Set([3, 4]);
@@ -21,7 +21,7 @@ export function parseBusySeconds(text: string): number {
 /** CPU seconds of everything but this process, its descendants and `known`, since boot; only differences count. */
 export function othersCpuSeconds(known: readonly number[]): number {
   const ours = [...new Set([...processTree(process.pid), ...known])].reduce(
-    (sum, pid) => sum + (cpuSecondsOf(pid) ?? 0),
+    (sum, pid) => sum + familySecondsOf(pid),
     0,
   );
   return parseBusySeconds(readFileSync('/proc/stat', 'utf8')) - ours;

@@ -12,19 +12,36 @@ export const ticksPerSecond = 100;
 const parentField = 4;
 const userTimeField = 14;
 const systemTimeField = 15;
+const reapedTimeFields = [16, 17];
 const firstFieldAfterName = 3;
 
-export type ProcessStat = { readonly parent: number; readonly cpuSeconds: number };
+export type ProcessStat = {
+  readonly parent: number;
+  readonly cpuSeconds: number;
+  /** What children used that have ended, and theirs. */
+  readonly reapedSeconds: number;
+};
 
 export function parseStat(text: string): ProcessStat {
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const field = (position: number) => Number(fields[position - firstFieldAfterName]);
-  return { parent: field(parentField), cpuSeconds: (field(userTimeField) + field(systemTimeField)) / ticksPerSecond };
+  const seconds = (positions: readonly number[]) => positions.reduce((sum, at) => sum + field(at), 0) / ticksPerSecond;
+  return {
+    parent: field(parentField),
+    cpuSeconds: seconds([userTimeField, systemTimeField]),
+    reapedSeconds: seconds(reapedTimeFields),
+  };
 }
 
 /** CPU seconds of one process so far; undefined when it is gone. */
 export function cpuSecondsOf(pid: number): number | undefined {
   return statOf(pid)?.cpuSeconds;
+}
+
+/** The same with what children used that have ended: what a whole tree of processes used is the sum of these. */
+export function familySecondsOf(pid: number): number {
+  const { cpuSeconds = 0, reapedSeconds = 0 } = statOf(pid) ?? {};
+  return cpuSeconds + reapedSeconds;
 }
 
 /** Bytes of memory of one process that are in RAM now; undefined when it is gone. */

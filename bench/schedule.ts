@@ -10,18 +10,29 @@ import type { MachineClock } from './machine-clock.ts';
 
 export class Schedule {
   readonly startUs: number;
-  readonly count: number;
   readonly #periodUs: number;
+  #count: number;
   #next = 0;
 
+  /** `count` may be Infinity: until end() is called. */
   constructor(startUs: number, ratePerSecond: number, count: number) {
     this.startUs = startUs;
-    this.count = count;
+    this.#count = count;
     this.#periodUs = 1e6 / ratePerSecond;
   }
 
   get done(): boolean {
-    return this.#next >= this.count;
+    return this.#next >= this.#count;
+  }
+
+  /** How many were taken. */
+  get taken(): number {
+    return this.#next;
+  }
+
+  /** Nothing more is due. */
+  end(): void {
+    this.#count = this.#next;
   }
 
   dueUs(index: number): number {

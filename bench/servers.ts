@@ -75,7 +75,7 @@ function devAt(folder: string, common: Pick<Access, 'prefix' | 'limited' | 'sign
 }
 
 function roleProcesses({ processes }: DevFile): RoleProcess[] {
-  return processes.map(({ role, pid }) => ({ role, pid }));
+  return processes.map(({ role, pid, id }) => ({ role, pid, id }));
 }
 
 function isUrl(text: string): boolean {

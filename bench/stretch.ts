@@ -3,7 +3,8 @@
  * the rate went, and the servers' profiles where those are wanted.
  *
  * R1  What is read while it lasts (counts, memory) is read twice a second, so it costs nothing that shows.
- * R2  A process that ends meanwhile makes the stretch fail: its CPU is not counted whole.
+ * R2  A process that ends meanwhile makes the stretch fail: its CPU is not counted whole. Where processes are killed on
+ *     purpose (`successors`) that is no failure; what one used in its last half second is then not counted.
  */
 import { HopMeter, type HopLatency } from './hop-meter.ts';
 import { liveLine } from './live-line.ts';
@@ -25,6 +26,8 @@ export type Side = {
   readonly subject: string;
   /** Its servers, as far as they are on this machine. */
   readonly processes: readonly RoleProcess[];
+  /** Where some of them are killed and started again: those that run now (R2). Hops are not measured there. */
+  readonly successors?: () => readonly RoleProcess[];
   readonly load?: readonly WatchedLoad[];
   /** Something that grows: `deliveries`, `posts`. */
   readonly progress?: { readonly noun: string; count(): Promise<number> };
@@ -51,10 +54,10 @@ const lookEveryMs = 500;
 
 export async function measureStretch<T>(context: RunContext, side: Side, work: () => Promise<T>): Promise<Stretch<T>> {
   const { clock, profileFolder } = context;
-  const { subject, processes, load = [], progress } = side;
-  const meter = new ProcessMeter(processes);
+  const { subject, processes, successors, load = [], progress } = side;
+  const meter = new ProcessMeter(processes, successors);
   const profiler = profileFolder === undefined ? undefined : new Profiler(clock, profileFolder, processes);
-  const hopMeter = new HopMeter(processes);
+  const hopMeter = new HopMeter(successors === undefined ? processes : []);
   await hopMeter.start();
   profiler?.start();
   await Promise.all(load.map((one) => one.beginWatch()));

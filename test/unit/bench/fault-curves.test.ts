@@ -10,7 +10,9 @@ const killed = (atMs: number, waitsMs: number[]): FaultRecord => ({
   kind: 'worker killed',
   atMs,
   waitsMs,
+  slowestMs: waitsMs,
   refusals: 0,
+  failures: [],
 });
 /** Every 10 ms, but for half a second after each of the faults at 2 s and 12 s. */
 const acksMs = Array.from({ length: 2_000 }, (_, i) => i * 10 + 5).filter(

@@ -12,7 +12,7 @@ import { summariseProfile } from '../../../bench/profile-report.ts';
 describe('parseStat', () => {
   it('reads parent and CPU time also behind a name with spaces and brackets', () => {
     const stat = '42 (a (b) c) S 7 42 42 0 -1 4194560 1 0 0 0 150 50 0 0 20 0 1 0 100 1 1';
-    expect(parseStat(stat)).toEqual({ parent: 7, cpuSeconds: 2 });
+    expect(parseStat(stat)).toEqual({ parent: 7, cpuSeconds: 2, reapedSeconds: 0 });
   });
 });
 

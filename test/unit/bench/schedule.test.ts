@@ -38,4 +38,17 @@ describe('Schedule', () => {
     expect(beforeStall).toBeLessThan(20);
     expect(fired).toEqual(Array.from({ length: 20 }, (_, index) => [index, index * 1_000]));
   });
+
+  it('goes on until it is told that nothing more is due', async () => {
+    const clock = new ManualClock();
+    const machine = { nowUs: () => clock.monotonicMs() * 1_000 };
+    const schedule = new Schedule(0, 1_000, Infinity);
+    const done = runSchedule(clock, machine, schedule, () => undefined);
+    clock.advance(50);
+    const { taken } = schedule;
+    schedule.end();
+    clock.advance(50);
+    await done;
+    expect([taken > 40, schedule.taken]).toEqual([true, taken]);
+  });
 });
