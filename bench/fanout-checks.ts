@@ -5,7 +5,12 @@ import type { FanoutSockets } from './fanout-sockets.ts';
 import type { LoadGroup } from './load-group.ts';
 import type { RunContext } from './scenario.ts';
 
-export type Delivered = { readonly reports: readonly DeliveryReport[]; readonly failures: readonly string[] };
+export type Delivered = {
+  /** Messages a second that were offered. */
+  readonly rate: number;
+  readonly reports: readonly DeliveryReport[];
+  readonly failures: readonly string[];
+};
 
 const pollMs = 20;
 

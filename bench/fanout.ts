@@ -6,7 +6,10 @@
  * F1  Cost is CPU time from the first post's due time until the last socket has the last message, by role
  *     (fanout-figures.ts).
  * F2  Each socket must get each posted message once, in order; else the run has failed.
+ * F3  The sides take turns, in the other order in every second run. All of them are there all the time; what the idle
+ *     ones use meanwhile is measured, and stands beside the side that had to work with it.
  */
+import { defined } from '../platform/assert.ts';
 import { defineOptions, integerSchema, switchSchema, type OptionValues } from '../platform/config.ts';
 import { limits } from '../platform/limits.ts';
 import { joinAll, makeChannels, makeUsers, type BenchChannel } from './bench-workspace.ts';
@@ -16,15 +19,15 @@ import type { FanoutPoster } from './fanout-poster.ts';
 import type { FanoutSockets } from './fanout-sockets.ts';
 import { LoadGroup } from './load-group.ts';
 import type { PeerSide } from './peer.ts';
-import { saturatedP99MsMax, sustainedRate } from './sustained-rate.ts';
+import { idleBeside, takeTurns, type TurnSide } from './fanout-turns.ts';
 import { peersDescription, peersNamed, peersSchema } from './peers/peers.ts';
 import { checkWarmUp, defineScenario, prepared, type RunContext, type RunResult, type Session } from './scenario.ts';
 import { serverOptions, textBytesOption } from './server-options.ts';
 import { openServers, type Servers } from './servers.ts';
 import { measureStretch, type Stretch } from './stretch.ts';
 import { recordOf } from './stretch-record.ts';
+import { saturatedP99MsMax, SustainedRate } from './sustained-rate.ts';
 
-const warmUpSeconds = 2;
 const posterConnections = 64;
 
 const options = defineOptions({
@@ -46,7 +49,7 @@ const options = defineOptions({
   },
   saturate: {
     schema: switchSchema,
-    description: `who does not sustain --rate (p99 within ${saturatedP99MsMax} ms) runs at 0.85 of the highest rate that it does`,
+    description: `each side runs at 0.85 of the highest rate up to --rate that it sustains (p99 within ${saturatedP99MsMax} ms)`,
   },
   peer: { value: 'names', schema: peersSchema, description: peersDescription },
   ...serverOptions,
@@ -72,14 +75,15 @@ class FanoutSession implements Session {
   readonly #sockets: LoadGroup<FanoutSockets>;
   readonly #poster: LoadGroup<FanoutPoster>;
   readonly #peers: PeerSide[] = [];
+  readonly #rate: SustainedRate;
   #channel: BenchChannel = { id: '', token: '' };
-  #rate: number;
   #posted = 0;
+  #runs = 0;
 
   constructor(context: RunContext, values: Options, servers: Servers) {
     this.#context = context;
     this.#options = values;
-    this.#rate = values.rate;
+    this.#rate = new SustainedRate(values);
     this.#servers = servers;
     this.#sockets = new LoadGroup<FanoutSockets>('./fanout-sockets', values.loadProcs, context);
     this.#poster = new LoadGroup<FanoutPoster>('./fanout-poster', 1, context);
@@ -98,9 +102,7 @@ class FanoutSession implements Session {
     const mine = (at: number) => tokens.filter((_, index) => index % this.#sockets.size === at);
     await this.#sockets.callEach('connect', (at) => ({ api: access.api, channel: channel.id, tokens: mine(at) }));
     progress.show('warming up');
-    const deliver = (rate: number) => this.#deliver(rate, warmUpSeconds);
-    if (this.#options.saturate) this.#rate = await sustainedRate(this.#rate, deliver);
-    const { failures } = await deliver(this.#rate);
+    const { failures } = await this.#rate.find((rate, seconds) => this.#deliver(rate, seconds));
     checkWarmUp(fanoutScenario, failures);
     const frame = (await this.#sockets.callAll('sampleFrame', null)).find((sample) => sample !== null);
     if (frame === undefined || frame === null) throw new Error('fanout: no message arrived while warming up');
@@ -108,27 +110,35 @@ class FanoutSession implements Session {
   }
 
   async run(): Promise<RunResult> {
-    const { seconds } = this.#context;
+    const { clock, seconds } = this.#context;
+    const mine: TurnSide = {
+      processes: () => this.#servers.processes(),
+      run: (length) => this.#runBelfry(length),
+    };
+    this.#runs += 1;
+    const turns = await takeTurns(clock, [mine, ...this.#peers], seconds, this.#runs % 2 === 0);
+    const all = turns.map(({ stretch }) => stretch);
+    const [belfry, ...peers] = [defined(all[0], 'fanout/belfry'), ...all.slice(1)];
+    return {
+      measurements: [
+        ...turns.flatMap((turn) => [...measure(turn.stretch, this.#options), idleBeside(turn)]),
+        ...peers.flatMap((peer) => ratios(belfry, peer, this.#options)),
+      ],
+      failures: all.flatMap(({ subject, result }) => result.failures.map((failure) => `${subject}: ${failure}`)),
+      notes: [windowNote, ...this.#rate.notes('belfry'), ...this.#peers.flatMap((peer) => peer.notes())],
+      stretches: all.map((one) => recordOf(one, { 'post due to delivered': latencyOf(one).encode() })),
+      details: belfry.details,
+    };
+  }
+
+  #runBelfry(seconds: number): Promise<Stretch<Delivered>> {
     const side = {
       subject: 'belfry',
       processes: this.#servers.processes(),
       load: [this.#sockets, this.#poster],
       progress: this.#sockets.progress('deliveries', 'deliveries'),
     };
-    const belfry = await measureStretch(this.#context, side, () => this.#deliver(this.#rate, seconds));
-    const peers: Stretch<Delivered>[] = [];
-    for (const peer of this.#peers) peers.push(await peer.run(seconds));
-    const all = [belfry, ...peers];
-    return {
-      measurements: [
-        ...all.flatMap((one) => measure(one, this.#options)),
-        ...peers.flatMap((peer) => ratios(belfry, peer, this.#options)),
-      ],
-      failures: all.flatMap(({ subject, result }) => result.failures.map((failure) => `${subject}: ${failure}`)),
-      notes: [windowNote, ...this.#peers.flatMap((peer) => peer.notes())],
-      stretches: all.map((one) => recordOf(one, { 'post due to delivered': latencyOf(one).encode() })),
-      details: belfry.details,
-    };
+    return this.#rate.measure((rate) => measureStretch(this.#context, side, () => this.#deliver(rate, seconds)));
   }
 
   async close(): Promise<void> {
@@ -159,7 +169,7 @@ class FanoutSession implements Session {
     if (posted?.acknowledged !== count) failures.push(`${posted?.acknowledged ?? 0} of ${count} posts acknowledged`);
     failures.push(...(await settle(this.#context, this.#sockets, posted?.highestSeq ?? 0, this.#options.sockets)));
     const reports = await this.#sockets.callAll('report', null);
-    return { reports, failures: [...failures, ...checkDelivery(reports, this.#options.sockets, firstId, count)] };
+    return { rate, reports, failures: [...failures, ...checkDelivery(reports, this.#options.sockets, firstId, count)] };
   }
 }
 

@@ -12,14 +12,14 @@
  * P4  open() leaves nothing behind when it fails; close() ends every process.
  */
 import type { Delivered } from './fanout-checks.ts';
+import type { RoleProcess } from './process-meter.ts';
 import type { RunContext } from './scenario.ts';
 import type { Stretch } from './stretch.ts';
 
 export type PeerWork = {
   readonly sockets: number;
-  /** Messages a second. */
+  /** Messages a second; with `saturate`, at most: what the peer sustains (sustained-rate.ts). */
   readonly rate: number;
-  /** Less than `rate`, if that is more than the peer sustains (sustained-rate.ts). */
   readonly saturate: boolean;
   /** Of a message's text. */
   readonly bytes: number;
@@ -35,9 +35,11 @@ export type PeerWork = {
 };
 
 export type PeerSide = {
-  /** Sends `rate` messages a second for so long; resolves when every socket has the last one, or it was given up. */
+  /** Its servers. */
+  processes(): readonly RoleProcess[];
+  /** Sends messages at its rate for so long; resolves when every socket has the last one, or it was given up. */
   run(seconds: number): Promise<Stretch<Delivered>>;
-  /** P3 */
+  /** P3, and what became of its rate. */
   notes(): string[];
   close(): Promise<void>;
 };

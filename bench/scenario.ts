@@ -34,6 +34,8 @@ export type Measurement = {
   readonly unit: string;
   readonly value: number;
   readonly goal?: Goal;
+  /** The run bought the value with more latency than such a figure may cost: whatever it is, it meets no goal. */
+  readonly bought?: boolean;
 };
 
 export type RunResult = {

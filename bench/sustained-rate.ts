@@ -1,13 +1,19 @@
 /**
- * The highest rate that a side sustains: every message on every socket, once and in order, with a p99 latency within the
- * bound that a saturated figure must keep. It is sought in short trials, up from a rate that anything sustains.
+ * The rate at which one side of the fan-out is measured: what was asked for, or what the side sustains, which is every
+ * message on every socket, once and in order, with a p99 latency within the bound that a saturated figure must keep. Every
+ * side has one of these, so all are judged by the same rule.
  *
- * H1  A rate that fails is tried once more: on a shared machine one bad second says nothing.
- * H2  At the edge itself a queue grows so slowly that a trial does not see it, but a run does: the rate is 0.85 of
- *     what the trials find.
+ * H1  It is sought in trials of equal length, up from a rate that anything sustains. One that fails is tried once more: on
+ *     a shared machine one bad second says nothing.
+ * H2  At the edge itself a queue grows so slowly that a trial does not see it, but a run does: the rate is 0.85 of what
+ *     the trials find, also where they find all that was asked for.
+ * H3  A run that misses the bound all the same is measured again at 0.85 of its rate, `stepsDownMax` times a side at most;
+ *     the runs after it stay at that rate, and notes() tell of it. What still misses after that says so. A run that lost
+ *     a message is never measured again: it has failed.
  */
 import type { Delivered } from './fanout-checks.ts';
 import { LatencyHistogram } from './histogram.ts';
+import { formatNumber } from './table.ts';
 
 /** A figure bought with more latency than this does not count. */
 export const saturatedP99MsMax = 50;
@@ -15,9 +21,60 @@ const lowestRate = 50;
 
 const halvings = 3;
 const headroom = 0.85;
+const stepsDownMax = 4;
+/** Long enough for a rate that makes a queue grow to show it (H2). */
+const trialSeconds = 2;
 
-/** Messages a second; `most` where that is sustained, and never less than `lowestRate`. */
-export async function sustainedRate(most: number, deliver: (rate: number) => Promise<Delivered>): Promise<number> {
+/** Messages at a rate for so long, until every socket has the last. */
+export type Deliver = (rate: number, seconds: number) => Promise<Delivered>;
+
+export class SustainedRate {
+  readonly #most: number;
+  readonly #saturate: boolean;
+  readonly #notes: string[] = [];
+  #rate: number;
+  #stepsDown = 0;
+
+  /** `saturate`: whether what is not sustained is lowered; `rate` is the most. */
+  constructor({ rate, saturate }: { readonly rate: number; readonly saturate: boolean }) {
+    this.#most = rate;
+    this.#rate = rate;
+    this.#saturate = saturate;
+  }
+
+  /** Seeks the rate, if it is to be sought, and warms up with it; what the warm-up brought. */
+  async find(deliver: Deliver): Promise<Delivered> {
+    if (this.#saturate) this.#rate = await soughtRate(this.#most, (rate) => deliver(rate, trialSeconds));
+    return deliver(this.#rate, trialSeconds);
+  }
+
+  /** One run, at a lower rate if it must be (H3). */
+  async measure<Run extends { readonly result: Delivered }>(run: (rate: number) => Promise<Run>): Promise<Run> {
+    for (;;) {
+      const done = await run(this.#rate);
+      const isSlow = done.result.failures.length === 0 && !isSustained(done.result);
+      if (!this.#saturate || !isSlow || !this.#stepDown(done.result)) return done;
+    }
+  }
+
+  /** Of the runs that were measured again. */
+  notes(subject: string): string[] {
+    return this.#notes.map((note) => `${subject}: ${note}`);
+  }
+
+  #stepDown(missed: Delivered): boolean {
+    const rate = lowered(this.#rate, this.#most);
+    if (this.#stepsDown === stepsDownMax || rate === this.#rate) return false;
+    const p99 = formatNumber(p99MsOf(missed));
+    this.#notes.push(`a run at ${this.#rate} messages/s had a p99 of ${p99} ms and was measured again at ${rate}`);
+    this.#stepsDown += 1;
+    this.#rate = rate;
+    return true;
+  }
+}
+
+/** Messages a second (H2); never less than `lowestRate`, but for `most`. */
+async function soughtRate(most: number, deliver: (rate: number) => Promise<Delivered>): Promise<number> {
   const sustained = async (rate: number) => isSustained(await deliver(rate)) || isSustained(await deliver(rate));
   let good = Math.min(lowestRate, most);
   let bad = Infinity;
@@ -26,16 +83,22 @@ export async function sustainedRate(most: number, deliver: (rate: number) => Pro
     if (await sustained(next)) good = next;
     else bad = next;
   }
-  if (good === most) return most;
-  for (let step = 0; step < halvings; step += 1) {
+  for (let step = 0; step < halvings && bad !== Infinity; step += 1) {
     const middle = Math.round((good + bad) / 2);
     if (await sustained(middle)) good = middle;
     else bad = middle;
   }
-  return Math.max(Math.min(lowestRate, most), Math.round(good * headroom));
+  return lowered(good, most);
 }
 
-function isSustained({ reports, failures }: Delivered): boolean {
-  const { p99Ms } = LatencyHistogram.merged(reports.map(({ latency }) => latency)).percentiles();
-  return failures.length === 0 && p99Ms <= saturatedP99MsMax;
+function lowered(rate: number, most: number): number {
+  return Math.max(Math.min(lowestRate, most), Math.round(rate * headroom));
+}
+
+function isSustained(delivered: Delivered): boolean {
+  return delivered.failures.length === 0 && p99MsOf(delivered) <= saturatedP99MsMax;
+}
+
+function p99MsOf({ reports }: Delivered): number {
+  return LatencyHistogram.merged(reports.map(({ latency }) => latency)).percentiles().p99Ms;
 }

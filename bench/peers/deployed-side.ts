@@ -13,7 +13,7 @@ import type { RoleProcess } from '../process-meter.ts';
 import type { RunContext } from '../scenario.ts';
 import { measureStretch, type Stretch, type WatchedLoad } from '../stretch.ts';
 import type { Wire } from '../subscriber.ts';
-import { sustainedRate } from '../sustained-rate.ts';
+import { SustainedRate } from '../sustained-rate.ts';
 
 /** Messages firstId, firstId + 1 … of so many bytes on a fixed schedule. */
 export type PublishWork = {
@@ -46,8 +46,6 @@ export type DeployedPeer = {
   deploy(context: RunContext, work: PeerWork, own: Own): Promise<Deployment>;
 };
 
-const warmUpSeconds = 1;
-
 export class DeployedSide implements PeerSide {
   readonly #context: RunContext;
   readonly #peer: DeployedPeer;
@@ -55,26 +53,28 @@ export class DeployedSide implements PeerSide {
   readonly #sockets: LoadGroup<FanoutSockets>;
   readonly #owned: { stop(): Promise<void> }[] = [];
   #deployment: Deployment | undefined;
-  #rate: number;
+  readonly #rate: SustainedRate;
   #nextId = 1;
 
   constructor(context: RunContext, peer: DeployedPeer, work: PeerWork) {
     this.#context = context;
     this.#peer = peer;
     this.#work = work;
-    this.#rate = work.rate;
+    this.#rate = new SustainedRate(work);
     this.#sockets = this.#own(new LoadGroup<FanoutSockets>('./fanout-sockets', work.loadProcs, context));
   }
 
   async prepare(): Promise<void> {
-    const { sockets, loadProcs, channel, saturate } = this.#work;
+    const { sockets, loadProcs, channel } = this.#work;
     this.#deployment = await this.#peer.deploy(this.#context, this.#work, this.#own);
     const { url, wire } = this.#deployment;
     const share = (at: number) => Math.floor(sockets / loadProcs) + (at < sockets % loadProcs ? 1 : 0);
     await this.#sockets.callEach('connectTo', (at) => ({ wire, url, channel, count: share(at) }));
-    const deliver = (rate: number) => this.#deliver(rate, warmUpSeconds);
-    if (saturate) this.#rate = await sustainedRate(this.#rate, deliver);
-    await deliver(this.#rate);
+    await this.#rate.find((rate, seconds) => this.#deliver(rate, seconds));
+  }
+
+  processes(): readonly RoleProcess[] {
+    return this.#deployed().processes;
   }
 
   run(seconds: number): Promise<Stretch<Delivered>> {
@@ -86,13 +86,13 @@ export class DeployedSide implements PeerSide {
       progress: this.#sockets.progress('deliveries', 'deliveries'),
     };
     // Its profile would tell about libraries that are not ours to change.
-    return measureStretch({ ...this.#context, profileFolder: undefined }, side, () =>
-      this.#deliver(this.#rate, seconds),
-    );
+    const unprofiled = { ...this.#context, profileFolder: undefined };
+    return this.#rate.measure((rate) => measureStretch(unprofiled, side, () => this.#deliver(rate, seconds)));
   }
 
   notes(): string[] {
-    return this.#peer.notes.map((note) => `${this.#peer.name} ${note}`);
+    const { name, notes } = this.#peer;
+    return [...notes.map((note) => `${name} ${note}`), ...this.#rate.notes(name)];
   }
 
   async close(): Promise<void> {
@@ -112,7 +112,8 @@ export class DeployedSide implements PeerSide {
     const published = await this.#deployed().publish({ firstId, rate, count, bytes });
     const late = await settle(this.#context, this.#sockets, published.lastSeq, sockets);
     const reports = await this.#sockets.callAll('report', null);
-    return { reports, failures: [...published.failures, ...late, ...checkDelivery(reports, sockets, firstId, count)] };
+    const wrong = checkDelivery(reports, sockets, firstId, count);
+    return { rate, reports, failures: [...published.failures, ...late, ...wrong] };
   }
 
   #deployed(): Deployment {

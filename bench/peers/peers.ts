@@ -3,10 +3,10 @@ import { z } from 'zod';
 import type { Peer } from '../peer.ts';
 import { natsPeer } from './nats.ts';
 import { socketIoRedisPeer } from './socket-io-redis.ts';
-import { uwsPeer } from './uws.ts';
+import { uwsPeer, wideUwsPeer } from './uws.ts';
 import { wsRedisPeer } from './ws-redis.ts';
 
-export const peers: readonly Peer[] = [socketIoRedisPeer, wsRedisPeer, natsPeer, uwsPeer];
+export const peers: readonly Peer[] = [socketIoRedisPeer, wsRedisPeer, natsPeer, uwsPeer, wideUwsPeer];
 
 const names = peers.map(({ name }) => name);
 

@@ -1,23 +1,36 @@
 /**
  * `--peer uws`: the ceiling. One bare uWebSockets.js process (uws-server.ts) sends the same bytes to as many sockets, with
- * no log, no broker, no sessions and no checks.
+ * no log, no broker, no sessions and no checks. How long it gathers decides what a delivery costs it, so `uws-wide` is the
+ * same once more with as long a window as all of Belfry's windows together.
  */
+import { limits } from '../../platform/limits.ts';
 import { LoadGroup } from '../load-group.ts';
 import type { Peer, PeerWork } from '../peer.ts';
 import { prepared, type RunContext } from '../scenario.ts';
 import { DeployedSide, type Deployment, type Own } from './deployed-side.ts';
 import type { UwsServer } from './uws-server.ts';
 
-const name = 'uws';
+/** The longest that Belfry's own windows keep a message on its way from the channel to the socket. */
+const widestMs = limits.commitWindowMs + limits.sendSpacingMs + limits.batchWindowMs + limits.batchRestMsMax;
 
-export const uwsPeer: Peer = {
-  name,
-  summary: 'one bare uWebSockets.js process: the ceiling',
-  open(context, work) {
-    const notes = [`publishes what became due every ${work.windowMs} ms in one turn, and stores nothing`];
-    return prepared(new DeployedSide(context, { name, notes, deploy }, work));
-  },
-};
+export const uwsPeer = bareUws('uws', 'one bare uWebSockets.js process: the ceiling', ({ windowMs }) => windowMs);
+export const wideUwsPeer = bareUws(
+  'uws-wide',
+  `the same with a window of ${widestMs} ms, as long as belfry's together`,
+  () => widestMs,
+);
+
+function bareUws(name: string, summary: string, windowOf: (work: PeerWork) => number): Peer {
+  return {
+    name,
+    summary,
+    open(context, asked) {
+      const work = { ...asked, windowMs: windowOf(asked) };
+      const notes = [`publishes what became due every ${work.windowMs} ms in one turn, and stores nothing`];
+      return prepared(new DeployedSide(context, { name, notes, deploy }, work));
+    },
+  };
+}
 
 async function deploy(context: RunContext, { frame, windowMs }: PeerWork, own: Own): Promise<Deployment> {
   const server = own(new LoadGroup<UwsServer>('./peers/uws-server', 1, context));

@@ -7,12 +7,14 @@ import type { Goal, Measurement } from '../scenario.ts';
 
 export type Spread = { readonly min: number; readonly median: number; readonly max: number };
 
-export type Figure = Omit<Measurement, 'value'> &
+export type Figure = Omit<Measurement, 'value' | 'bought'> &
   Spread & {
     /** One for each run that had it. */
     readonly values: readonly number[];
     /** Whether the median meets the goal; undefined where there is none. */
     readonly met: boolean | undefined;
+    /** Half of the runs or more bought it with latency: then it meets nothing. */
+    readonly bought: boolean;
   };
 
 export function spreadOf(values: readonly number[]): Spread {
@@ -29,15 +31,13 @@ export function spreadOf(values: readonly number[]): Spread {
  * elsewhere, and all that is divided by it) and left out.
  */
 export function figuresOf(runs: readonly { readonly measurements: readonly Measurement[] }[]): Figure[] {
-  const known = new Map<string, { first: Measurement; values: number[] }>();
+  const known = new Map<string, Measurement[]>();
   for (const measurement of runs.flatMap((run) => run.measurements)) {
     if (!Number.isFinite(measurement.value)) continue;
     const key = figureKey(measurement);
-    const figure = known.get(key);
-    if (figure === undefined) known.set(key, { first: measurement, values: [measurement.value] });
-    else figure.values.push(measurement.value);
+    known.set(key, [...(known.get(key) ?? []), measurement]);
   }
-  return [...known.values()].map(({ first, values }) => figureOf(first, values));
+  return [...known.values()].map(figureOf);
 }
 
 /** Two figures with the same one are about the same thing. */
@@ -49,8 +49,13 @@ export function meets(goal: Goal, value: number): boolean {
   return 'atLeast' in goal ? value >= goal.atLeast : value <= goal.atMost;
 }
 
-function figureOf({ subject, name, unit, goal }: Measurement, values: readonly number[]): Figure {
+/** `repeats` of one measurement, one at least. */
+function figureOf(repeats: readonly Measurement[]): Figure {
+  const { subject, name, unit, goal } = defined(repeats[0], 'statistics/repeats');
+  const values = repeats.map(({ value }) => value);
   const spread = spreadOf(values);
-  const figure = { subject, name, unit, values, ...spread };
-  return goal === undefined ? { ...figure, met: undefined } : { ...figure, goal, met: meets(goal, spread.median) };
+  const bought = repeats.filter((one) => one.bought === true).length * 2 >= repeats.length;
+  const figure = { subject, name, unit, values, ...spread, bought };
+  if (goal === undefined) return { ...figure, met: undefined };
+  return { ...figure, goal, met: !bought && meets(goal, spread.median) };
 }

@@ -29,8 +29,9 @@ export function headline({
   return `${scenario}: ${times} of ${String(options['seconds'])} s; ${cores} cores, ${memoryGib} GiB, Node.js ${node}, ${platform}`;
 }
 
-export function goalVerdict({ goal, met }: Figure): string | undefined {
-  return goal === undefined ? undefined : `${goalText(goal)}: ${met === true ? 'met' : 'missed'}`;
+export function goalVerdict({ goal, met, bought }: Figure): string | undefined {
+  if (goal === undefined) return undefined;
+  return `${goalText(goal)}: ${met === true ? 'met' : bought ? 'missed, bought with latency' : 'missed'}`;
 }
 
 function goalText(goal: Goal): string {

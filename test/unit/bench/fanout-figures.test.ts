@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Delivered } from '../../../bench/fanout-checks.ts';
 import { measure, ratios } from '../../../bench/fanout-figures.ts';
 import { LatencyHistogram } from '../../../bench/histogram.ts';
+import { figuresOf } from '../../../bench/report/figures.ts';
 import type { Stretch } from '../../../bench/stretch.ts';
 
 const saturated = { rate: 1_000, sockets: 1_000, saturate: true };
@@ -32,9 +33,30 @@ describe('ratios', () => {
     expect(goal(light)).toEqual({ atLeast: 0.9 });
     expect(goal({ ...light, rate: 500 })).toBeUndefined();
   });
+
+  it('are judged as saturated from a million deliveries a second on, without a search too', () => {
+    const full = { rate: 1_000, sockets: 1_000, saturate: false };
+    const [path] = ratios(belfry, stretch('uws', 1, { uws: 1 }), full);
+    expect(path?.goal).toEqual({ atLeast: 0.85 });
+    expect(measure(belfry, full).find(({ name }) => name === 'latency p99')?.goal).toEqual({ atMost: 50 });
+  });
+
+  it('meet nothing where most runs bought them with latency', () => {
+    const verdict = (...p99s: number[]) => {
+      const runs = p99s.map((p99) => ratios(stretch('belfry', 9_000, { worker: 1 }, p99), peer, saturated));
+      return figuresOf(runs.map((measurements) => ({ measurements }))).find(({ goal }) => goal)?.met;
+    };
+    const peer = stretch('uws', 1_000, { uws: 1 });
+    expect([verdict(40), verdict(60), verdict(40, 60, 40), verdict(60, 40, 60)]).toEqual([true, false, true, false]);
+  });
 });
 
 describe('measure', () => {
+  it('states the rate that a side was measured at', () => {
+    const offered = measure(belfry, saturated).find(({ name }) => name === 'messages offered');
+    expect(offered).toMatchObject({ subject: 'belfry', value: 64, unit: '/s' });
+  });
+
   it('bounds the p99 of a saturated run, and both percentiles up to 100,000 deliveries a second', () => {
     const bounds = (load: typeof light) =>
       measure(belfry, load).flatMap(({ name, goal }) => (goal && 'atMost' in goal ? [[name, goal.atMost]] : []));
@@ -47,10 +69,11 @@ describe('measure', () => {
   });
 });
 
-function stretch(subject: string, deliveries: number, cpu: Record<string, number>): Stretch<Delivered> {
-  const latency = new LatencyHistogram().encode();
-  const report = { deliveries, reads: deliveries, latency, ids: [], failures: [] };
-  const result = { reports: [report], failures: [] };
+function stretch(subject: string, deliveries: number, cpu: Record<string, number>, latencyMs = 10): Stretch<Delivered> {
+  const latency = new LatencyHistogram();
+  latency.record(latencyMs * 1_000);
+  const report = { deliveries, reads: deliveries, latency: latency.encode(), ids: [], failures: [] };
+  const result = { rate: 64, reports: [report], failures: [] };
   const rest = { processes: [], hops: [], clients: [], rate: undefined, othersCores: 0, details: [], failures: [] };
   return { subject, result, cpu: new Map(Object.entries(cpu)), seconds: 1, ...rest };
 }
