@@ -165,6 +165,7 @@ function decideJoin(state: ConversationState, command: CommandOf<'join'>, now: n
   if (isDirectConversation(state)) return refuse('method_not_supported_for_channel_type');
   if (state.archived) return refuse('is_archived');
   if (state.members.has(user)) return ALREADY;
+  if (command.full === true) return refuse('too_many_channels');
   if (state.members.size >= limits.channelMembersMax) return refuse('too_many_members');
   return one(state, now, command, { kind: 'joined', user });
 }
@@ -185,8 +186,9 @@ function decideInvite(state: ConversationState, command: CommandOf<'invite'>, no
   const error = refuseChange(state, command.by);
   if (error !== undefined) return refuse(error);
   const users = [...new Set(command.users)];
+  const full = new Set(command.full);
   const failed = users.flatMap((user): [UserId, SlackError][] => {
-    const reason = refuseInvitee(state, command.by, user);
+    const reason = refuseInvitee(state, command.by, user) ?? (full.has(user) ? 'too_many_channels' : undefined);
     return reason === undefined ? [] : [[user, reason]];
   });
   if (failed[0] !== undefined && !command.force) return refuse(failed[0][1]);

@@ -16,7 +16,6 @@ export interface GatewayLimits {
   readonly sessionFramesPerSecondMax: number;
   readonly sessionFramesBurstMax: number;
   readonly sessionFramesFloodMax: number;
-  readonly presenceSubscriptionsPerSessionMax: number;
   readonly presenceIdleMs: number;
   readonly presenceAnnounceMs: number;
   readonly leavesRememberedMax: number;

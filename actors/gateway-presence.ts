@@ -28,7 +28,7 @@ export function subscribePresence(
   session: Session,
   frame: Extract<ClientFrame, { kind: 'presence-sub' }>,
 ): void {
-  const wanted = new Set(frame.users.slice(-turn.state.limits.presenceSubscriptionsPerSessionMax));
+  const wanted = new Set(frame.users);
   session.presence ??= { users: new Set(), pending: new Map() };
   for (const user of session.presence.users) if (!wanted.has(user)) unfollow(turn, session, user);
   const known: [UserId, Presence][] = [];

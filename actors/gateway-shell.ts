@@ -21,7 +21,7 @@ import { BatchRest } from './batch-rest.ts';
 import { FrameSlices } from './frame-slices.ts';
 import { decide, type GatewayView } from './gateway-actor.ts';
 import { gatewayLimits, type GatewayLimits } from './gateway-limits.ts';
-import { allMemberships } from './gateway-listing.ts';
+import { allMemberships } from './membership-listing.ts';
 import type { GatewayEffect, GatewayMessage, SessionClaims, SlotAsk } from './gateway-messages.ts';
 import { GatewayPages } from './gateway-pages.ts';
 import { GatewayReads, type Arrived } from './gateway-reads.ts';

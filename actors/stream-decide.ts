@@ -9,7 +9,7 @@
 import type { StreamCommand, StreamResults } from '../protocol/commands.ts';
 import { rejected, type Failure } from '../protocol/errors.ts';
 import type { EventBody } from '../protocol/events.ts';
-import type { ChannelId, MutationId, UserId } from '../protocol/ids.ts';
+import type { MutationId, UserId } from '../protocol/ids.ts';
 import { limits } from '../platform/limits.ts';
 import { decide, infoOf, refuseReader, refuseViewer, stamp, type CommandOf, type Decision } from './channel-decide.ts';
 import type { ConversationState, StreamState, TeamState, UserState } from './channel-state.ts';
@@ -26,6 +26,7 @@ const WRONG_STREAM: Step = { kind: 'refused', failure: rejected('channel_not_fou
 const REPLY_BYTES = 256;
 const ID_BYTES = 32;
 const MEMBERSHIP_BYTES = 240;
+const MEMBERSHIPS_PAGE = Math.floor(limits.readAnswerBytesMax / MEMBERSHIP_BYTES);
 
 /** `now` in microseconds. `events` never comes here: it is answered without the state. */
 export function decideStream(state: StreamState, command: StreamCommand, now: number): Step {
@@ -110,7 +111,7 @@ function answerMembers(state: ConversationState, command: CommandOf<'members'>):
 
 function decideUser(state: UserState, command: StreamCommand, now: number): Step {
   if (command.kind === 'note-membership') return noteMembership(state, command, now);
-  if (command.kind === 'memberships') return answerMemberships(state, command.after);
+  if (command.kind === 'memberships') return answerMemberships(state, command);
   if (command.kind === 'set-presence') return setPresence(state, command, now);
   return command.kind === 'get-presence' ? { kind: 'presence' } : WRONG_STREAM;
 }
@@ -124,8 +125,8 @@ function noteMembership(state: UserState, command: CommandOf<'note-membership'>,
   return commit(state, now, state.stream, mutation, { kind: 'membership', meta, channelSeq, member, ...who });
 }
 
-function answerMemberships(state: UserState, after: ChannelId | undefined): Step {
-  const room = Math.floor(limits.readAnswerBytesMax / MEMBERSHIP_BYTES);
+function answerMemberships(state: UserState, { after, limit = MEMBERSHIPS_PAGE }: CommandOf<'memberships'>): Step {
+  const room = Math.min(limit, MEMBERSHIPS_PAGE);
   const ids = state.memberships.page(after, room + 1);
   const page = ids.slice(0, room);
   const channels = page.flatMap((id) => {
@@ -136,9 +137,18 @@ function answerMemberships(state: UserState, after: ChannelId | undefined): Step
   const last = page.at(-1);
   const more = ids.length > page.length && last !== undefined ? { next: last } : {};
   return answer<'memberships'>(
-    { channels, manualAway, seq, ...more },
+    { channels, manualAway, seq, ...more, ...(isFull(state) ? { full: true } : {}) },
     REPLY_BYTES + channels.length * MEMBERSHIP_BYTES,
   );
+}
+
+/** In as many channels as a user may be, or knowing of as many as it may keep in mind. */
+function isFull({ memberships }: UserState): boolean {
+  if (memberships.size < limits.channelsPerUserMax) return false;
+  if (memberships.size >= limits.membershipsRememberedMax) return true;
+  let count = 0;
+  for (const [, { member }] of memberships.entries()) if (member) count += 1;
+  return count >= limits.channelsPerUserMax;
 }
 
 function setPresence(state: UserState, command: CommandOf<'set-presence'>, now: number): Step {

@@ -40,19 +40,18 @@ export const apiLimits = {
   resumeWaitMs: 10_000,
   /** Frames a session may have waiting for their answers. Beyond: an error frame `ratelimited`. */
   sessionFramesInProgressMax: 64,
-  /** Users of one presence_query or presence_sub. Beyond: an error frame `too_many_users`. */
+  /** Users of one presence_query, or of one presence_sub, which names all that a session follows. Beyond: an error frame
+   *  `too_many_users`. */
   presenceQueryIdsMax: 500,
-  /** Users whose presence one session follows. Beyond: the oldest subscriptions are replaced. */
-  presenceSubscriptionsPerSessionMax: 5_000,
   /** Users of one conversations.invite. Beyond: `too_many_users`. */
   inviteUsersMax: 1_000,
   /** Users of one multi-person direct message, its opener included. Beyond: `too_many_users`. */
   mpimUsersMax: 9,
-  /** Messages on one page of history. Beyond: `invalid_limit`. */
+  /** Messages on one page of history. Beyond: so many, and a cursor for the rest. */
   historyPageMessagesMax: 999,
   /** Messages on one page of history when the caller names no limit. */
   historyPageMessagesDefault: 100,
-  /** Entries on one page of any other list. Beyond: `invalid_limit`. */
+  /** Entries on one page of any other list. Beyond: so many, and a cursor for the rest; some clients ask for 5,000. */
   listPageEntriesMax: 1_000,
   /** Characters of a channel's name. Beyond: `invalid_name_maxlength`. */
   channelNameCharsMax: 80,
@@ -60,13 +59,16 @@ export const apiLimits = {
   nameCharsMax: 80,
   /** Characters of a client_msg_id. Beyond: `invalid_arguments`. */
   clientMessageIdCharsMax: 128,
-  /** Members of one channel. Beyond: `channel_too_large`, not retryable. */
+  /** Members of one channel. Beyond: joins and invitations are rejected, `too_many_members`. */
   channelMembersMax: 250_000,
-  /** Channels one user may be a member of. Beyond: `too_many_channels`, not retryable. */
+  /** Channels that one user may be in. Beyond: rejected, `too_many_channels`; changes under way at once may pass it by
+   *  as many. */
   channelsPerUserMax: 10_000,
+  /** Channels that a user's stream keeps in mind, those left included. Beyond: rejected, `too_many_channels`. */
+  membershipsRememberedMax: 100_000,
 
   // --- Tokens and tickets --------------------------------------------------------------------------------------
-  /** Life of an RTM ticket. Beyond: the upgrade is refused with 401; fetch a new URL. */
+  /** Life of an RTM ticket. Beyond: an error frame with code 1, and closed with 4101. */
   ticketLifeMs: 30_000,
   /** Used tickets a gateway remembers. Beyond: new tickets are refused (retryable) until old ones expire. */
   ticketsUsedMax: 200_000,
@@ -102,6 +104,6 @@ export const apiLimits = {
   openUsersMax: 8,
   /** Users of a users.list without a limit, as old clients ask for it. Beyond: `limit_required`. */
   usersListedWithoutLimitMax: 5_000,
-  /** Ims that one list asks at once for their other member. Beyond: they are asked after those. */
-  imLookupsAtOnceMax: 64,
+  /** Streams that one call asks at once for what it must know of each. Beyond: they are asked after those. */
+  lookupsAtOnceMax: 64,
 } as const;

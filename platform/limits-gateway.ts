@@ -68,7 +68,8 @@ export const gatewayLimits = {
   sessionFramesPerSecondMax: 50,
   sessionFramesBurstMax: 500,
   sessionFramesFloodMax: 1_000,
-  /** Answers that one user's list of channels may take, some 1,600 channels each. Beyond: it is made again. */
+  /** Answers that one user's list of channels may take, some 1,600 channels each. Beyond: no list: a session gets none and
+   *  asks again, the API answers `service_unavailable`. More than membershipsRememberedMax need. */
   membershipAnswersMax: 64,
   /** Leaves that a gateway remembers of one connected user. Beyond: the oldest are forgotten. */
   leavesRememberedMax: 1_000,

@@ -30,7 +30,8 @@ export type StreamCommand =
       readonly mutation: MutationId;
       readonly origin?: SessionId;
     }
-  | { readonly kind: 'join'; readonly user: UserId; readonly mutation: MutationId }
+  /** `full`: the user is in as many channels as one may be. */
+  | { readonly kind: 'join'; readonly user: UserId; readonly mutation: MutationId; readonly full?: true }
   | { readonly kind: 'leave'; readonly user: UserId; readonly mutation: MutationId }
   | {
       readonly kind: 'invite';
@@ -38,6 +39,8 @@ export type StreamCommand =
       readonly users: readonly UserId[];
       readonly mutation: MutationId;
       readonly force: boolean;
+      /** Those of `users` who are in as many channels as one may be. */
+      readonly full?: readonly UserId[];
     }
   | { readonly kind: 'kick'; readonly by: UserId; readonly user: UserId; readonly mutation: MutationId }
   | { readonly kind: 'archive'; readonly by: UserId; readonly archived: boolean; readonly mutation: MutationId }
@@ -64,8 +67,8 @@ export type StreamCommand =
       readonly member: boolean;
       readonly actor?: UserId;
     }
-  /** Channels in the order of their ids, after `after`; one answer holds what fits. */
-  | { readonly kind: 'memberships'; readonly after?: ChannelId }
+  /** Channels in the order of their ids, after `after`; one answer holds what fits, and at most `limit`. */
+  | { readonly kind: 'memberships'; readonly after?: ChannelId; readonly limit?: number }
   | { readonly kind: 'set-presence'; readonly presence: 'auto' | 'away'; readonly mutation: MutationId }
   | { readonly kind: 'get-presence' }
   // The team's stream.
@@ -157,8 +160,10 @@ export interface StreamResults {
     readonly channels: readonly { readonly meta: ChannelMeta; readonly channelSeq: number }[];
     readonly manualAway: boolean;
     readonly seq: number;
-    /** There may be more, after this one; absent: that was all. */
+    /** There may be more, after this one; absent: that was all, or none was asked for. */
     readonly next?: ChannelId;
+    /** The user is in as many channels as one may be, those of other answers included. */
+    readonly full?: true;
   };
   'set-presence': Record<string, never>;
   'get-presence': PresenceState;

@@ -115,9 +115,14 @@ type Check = (fields: Fields) => boolean;
 const streamChecks: Readonly<Record<StreamCommand['kind'], Check>> = {
   open: (c) => isMeta(c['meta']) && isUsers(c['members']) && isMutation(c['mutation']),
   post: (c) => isAuthor(c['author']) && isDraft(c['draft']) && isMutation(c['mutation']) && isOptionalText(c['origin']),
-  join: (c) => isUser(c['user']) && isMutation(c['mutation']),
+  join: (c) => isUser(c['user']) && isMutation(c['mutation']) && isOptionalTrue(c['full']),
   leave: (c) => isUser(c['user']) && isMutation(c['mutation']),
-  invite: (c) => isUser(c['by']) && isUsers(c['users']) && isMutation(c['mutation']) && typeof c['force'] === 'boolean',
+  invite: (c) =>
+    isUser(c['by']) &&
+    isUsers(c['users']) &&
+    isMutation(c['mutation']) &&
+    typeof c['force'] === 'boolean' &&
+    (c['full'] === undefined || isUsers(c['full'])),
   kick: (c) => isUser(c['by']) && isUser(c['user']) && isMutation(c['mutation']),
   archive: (c) => isUser(c['by']) && typeof c['archived'] === 'boolean' && isMutation(c['mutation']),
   info: (c) => isUser(c['viewer']),
@@ -135,7 +140,7 @@ const streamChecks: Readonly<Record<StreamCommand['kind'], Check>> = {
     isCount(c['channelSeq']) &&
     typeof c['member'] === 'boolean' &&
     (c['actor'] === undefined || isUser(c['actor'])),
-  memberships: () => true,
+  memberships: (c) => c['limit'] === undefined || isCount(c['limit']),
   'set-presence': (c) => (c['presence'] === 'auto' || c['presence'] === 'away') && isMutation(c['mutation']),
   'get-presence': () => true,
   notice: (c) => isRecord(c['frame']) && isMutation(c['mutation']) && isUser(c['by']),
@@ -226,6 +231,7 @@ const isUsers = (value: unknown): boolean => isListOf(value, isUser);
 const isListOf = (value: unknown, check: (item: unknown) => boolean): boolean =>
   Array.isArray(value) && value.every(check);
 const isOptionalList = (value: unknown): boolean => value === undefined || Array.isArray(value);
+const isOptionalTrue = (value: unknown): boolean => value === undefined || value === true;
 const isOptionalText = (value: unknown): boolean => value === undefined || typeof value === 'string';
 const isOptionalNumber = (value: unknown): boolean => value === undefined || Number.isFinite(value);
 function isRecord(value: unknown): value is Fields {

@@ -73,6 +73,8 @@ export type SlackError =
   | 'team_not_found'
   | 'token_revoked'
   | 'too_many_attachments'
+  /** Ours: the reference has no code for it. */
+  | 'too_many_channels'
   | 'too_many_members'
   | 'too_many_users'
   | 'unknown_method'

@@ -12,6 +12,7 @@ import { flag, text } from './arguments.ts';
 import { channelNameError } from './channel-names.ts';
 import { openConversation } from './conversation-opening.ts';
 import type { ChannelReservation } from './directory-records.ts';
+import { fullUsers } from './lookups.ts';
 import {
   failed,
   memberMethod,
@@ -39,7 +40,9 @@ export function createChannelMethod(): Method {
     if (context.directory.channels.full) return refuse('restricted_action');
     underWay.add(name);
     try {
-      return await create(context, call, name);
+      const full = await fullUsers(context, call.startedMs, [call.caller.user]);
+      if (!full.ok) return failed(full.failure, true);
+      return full.result.length > 0 ? refuse('too_many_channels') : await create(context, call, name);
     } finally {
       underWay.delete(name);
     }

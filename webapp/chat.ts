@@ -11,7 +11,7 @@ import type { MessageDraft } from '../protocol/events.ts';
 import { historyMessageJson } from '../protocol/frames.ts';
 import { formatTs } from '../protocol/timestamp.ts';
 import type { ApiArguments } from './api-request.ts';
-import { directMeta, openConversation } from './conversation-opening.ts';
+import { directMeta, openDirect } from './conversation-opening.ts';
 import { parseDraft } from './message-draft.ts';
 import {
   failed,
@@ -80,9 +80,10 @@ async function postToUser(context: WebappContext, call: PostCall, user: UserId, 
   const found = await context.directory.user(user);
   if (found.kind === 'unavailable') return unavailable;
   if (found.kind === 'absent') return refuse('channel_not_found');
-  const { meta, members } = directMeta(context, call.caller.user, [found.value]);
-  const first = await post(context, call, meta.id, draft);
+  const direct = directMeta(context, call.caller.user, [found.value]);
+  const { id } = direct.meta;
+  const first = await post(context, call, id, draft);
   if (first.kind !== 'refused' || first.error !== 'channel_not_found') return first;
-  const opened = await openConversation(context, call.startedMs, meta, members);
-  return opened.ok ? post(context, call, meta.id, draft) : failed(opened.failure, true);
+  const opened = await openDirect(context, call.startedMs, direct);
+  return opened.ok ? post(context, call, id, draft) : failed(opened.failure, true);
 }

@@ -4,15 +4,17 @@
  * L1  Public channels come from the directory's index and are everybody's to see; all else comes from the stream of the
  *     user whose it is. Pages go by id, so C… before D… before G…, and a cursor is the last id shown.
  * L2  Lists have no num_members: that would be one command for each channel. conversations.info has it.
- * L3  In an im that the viewer opened, the other one is asked of the im itself: `imLookupsAtOnceMax` at a time, only for
- *     the ims of the page.
+ * L3  In an im that the viewer opened, the other one is asked of the im itself, only for the ims of the page.
+ * L4  A list is whole or fails: one that does not end within `membershipAnswersMax` answers is not cut.
  */
 import { z } from 'zod';
-import { limits } from '../platform/limits.ts';
+import { allMemberships } from '../actors/membership-listing.ts';
+import type { CommandSender } from '../cluster/command-sender.ts';
 import type { ChannelMeta, ConversationKind } from '../protocol/events.ts';
 import type { Failure } from '../protocol/errors.ts';
 import { parseChannelId, type ChannelId, type UserId } from '../protocol/ids.ts';
 import { cursor, flag, makeCursor, optionalCsv, optionalUser, pageSize } from './arguments.ts';
+import { askEach } from './lookups.ts';
 import {
   failed,
   memberMethod,
@@ -89,18 +91,12 @@ async function conversationsOf(context: WebappContext, call: MineCall): Promise<
   return answerPage(context, call, page.metas, page.more, mine.channels);
 }
 
-/** Every channel of a user; their number is bounded by channelsPerUserMax. */
+/** Every channel of a user (L4). */
 async function membershipsOf(context: WebappContext, call: ListCall, user: UserId): Promise<MembershipsOutcome> {
-  const channels = new Map<ChannelId, ChannelMeta>();
-  let after: ChannelId | undefined;
-  do {
-    const position = after === undefined ? {} : { after };
-    const outcome = await context.send(call.startedMs, user, { kind: 'memberships', ...position });
-    if (!outcome.ok) return outcome;
-    for (const { meta } of outcome.result.channels) channels.set(meta.id, meta);
-    after = outcome.result.next;
-  } while (after !== undefined && channels.size <= limits.channelsPerUserMax);
-  return { ok: true, channels };
+  const toStream = (stream: UserId, command: { kind: 'memberships' }) => context.send(call.startedMs, stream, command);
+  const outcome = await allMemberships({ toStream } as Pick<CommandSender, 'toStream'>, user);
+  if (!outcome.ok) return outcome;
+  return { ok: true, channels: new Map(outcome.result.channels.map(({ meta }) => [meta.id, meta])) };
 }
 
 type Page = { readonly metas: readonly ChannelMeta[]; readonly more: boolean };
@@ -154,16 +150,11 @@ async function othersOf(
   const viewer = call.caller.user;
   const others = new Map<ChannelId, UserId>();
   const asked = metas.filter((meta) => meta.kind === 'im' && meta.creator === viewer);
-  for (let at = 0; at < asked.length; at += limits.imLookupsAtOnceMax) {
-    const batch = asked.slice(at, at + limits.imLookupsAtOnceMax);
-    const outcomes = await Promise.all(
-      batch.map((meta) => context.send(call.startedMs, meta.id, { kind: 'info', viewer })),
-    );
-    for (const outcome of outcomes) {
-      const info = outcome.ok ? outcome.result.info : undefined;
-      const other = info?.members?.find((member) => member !== viewer);
-      if (info !== undefined && other !== undefined) others.set(info.meta.id, other);
-    }
+  const outcomes = await askEach(asked, (meta) => context.send(call.startedMs, meta.id, { kind: 'info', viewer }));
+  for (const outcome of outcomes) {
+    const info = outcome.ok ? outcome.result.info : undefined;
+    const other = info?.members?.find((member) => member !== viewer);
+    if (info !== undefined && other !== undefined) others.set(info.meta.id, other);
   }
   return others;
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { limits } from '../platform/limits.ts';
 import { isDirect, parseUserId, type UserId } from '../protocol/ids.ts';
 import { channel, csv, cursor, flag, makeCursor, pageSize, user } from './arguments.ts';
+import { fullUsers } from './lookups.ts';
 import {
   failed,
   memberMethod,
@@ -36,7 +37,10 @@ export const membershipMethods: Methods = {
 async function join(context: WebappContext, call: ChannelCall): Promise<Answer> {
   const { user: joining } = call.caller;
   if (isDirect(call.args.channel)) return refuse('method_not_supported_for_channel_type');
-  const command = { kind: 'join', user: joining, mutation: context.mutation() } as const;
+  const full = await fullUsers(context, call.startedMs, [joining]);
+  if (!full.ok) return failed(full.failure, true);
+  const join = { kind: 'join', user: joining, mutation: context.mutation() } as const;
+  const command = full.result.length > 0 ? ({ ...join, full: true } as const) : join;
   const outcome = await context.send(call.startedMs, call.args.channel, command);
   if (!outcome.ok) return failed(outcome.failure, true);
   const shown = channelObjectOf(outcome.result.info, joining);
@@ -62,8 +66,11 @@ async function invite(context: WebappContext, call: InviteCall): Promise<Answer>
   if (sorted === undefined) return unavailable;
   const { known, strangers } = sorted;
   if (known.length === 0 || (strangers.length > 0 && !force)) return refuseInvitees(strangers);
+  const full = await fullUsers(context, call.startedMs, known);
+  if (!full.ok) return failed(full.failure, true);
   const by = call.caller.user;
-  const command = { kind: 'invite', by, users: known, mutation: context.mutation(), force } as const;
+  const invitation = { kind: 'invite', by, users: known, mutation: context.mutation(), force } as const;
+  const command = full.result.length > 0 ? { ...invitation, full: full.result } : invitation;
   const outcome = await context.send(call.startedMs, id, command);
   if (!outcome.ok) return failed(outcome.failure, true);
   const refusals: Refusals = [...strangers, ...outcome.result.failed];

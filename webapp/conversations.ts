@@ -4,7 +4,7 @@ import { limits } from '../platform/limits.ts';
 import { parseUserId, type ChannelId, type UserId } from '../protocol/ids.ts';
 import { channel, flag, optionalChannel, optionalCsv } from './arguments.ts';
 import { createChannelMethod } from './channel-creation.ts';
-import { directMeta, openConversation, type DirectConversation } from './conversation-opening.ts';
+import { directMeta, openDirect, type DirectConversation } from './conversation-opening.ts';
 import type { UserRecord } from './directory-records.ts';
 import {
   failed,
@@ -59,7 +59,7 @@ async function open(context: WebappContext, call: OpenCall): Promise<Answer> {
   const others = await findUsers(context, [...ids]);
   if (!Array.isArray(others)) return others;
   const direct = directMeta(context, call.caller.user, others);
-  return onlyIfThere ? reopen(context, call, direct.meta.id) : openDirect(context, call, direct);
+  return onlyIfThere ? reopen(context, call, direct.meta.id) : openOrMake(context, call, direct);
 }
 
 async function findUsers(context: WebappContext, ids: readonly string[]): Promise<UserRecord[] | Answer> {
@@ -75,8 +75,8 @@ async function findUsers(context: WebappContext, ids: readonly string[]): Promis
   return users;
 }
 
-async function openDirect(context: WebappContext, call: OpenCall, direct: DirectConversation): Promise<Answer> {
-  const outcome = await openConversation(context, call.startedMs, direct.meta, direct.members);
+async function openOrMake(context: WebappContext, call: OpenCall, direct: DirectConversation): Promise<Answer> {
+  const outcome = await openDirect(context, call.startedMs, direct);
   if (!outcome.ok) return failed(outcome.failure, true);
   const { info: about, created } = outcome.result;
   const already = created ? {} : { no_op: true, already_open: true };

@@ -2,10 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decide, infoOf, refuseReader, type Mutation } from '../../../actors/channel-decide.ts';
 import { apply, emptyState, type ConversationState } from '../../../actors/channel-state.ts';
+import { limits } from '../../../platform/limits.ts';
 import type { SlackError } from '../../../protocol/errors.ts';
 import type { ChannelMeta, DurableEvent } from '../../../protocol/events.ts';
 import type { ChannelId, UserId } from '../../../protocol/ids.ts';
-import { ALICE, BOB, CAROL, channelMeta, GENERAL, mutation, post } from '../../support/actor-lab.ts';
+import { ALICE, BOB, CAROL, channelMeta, GENERAL, mutation, post, userId } from '../../support/actor-lab.ts';
 
 const USERS = [ALICE, BOB, CAROL] as const;
 const NOW = 1_700_000_000_000_000;
@@ -171,6 +172,28 @@ describe('joining and leaving', () => {
     expect(decision).toMatchObject({ kind: 'commit', failed: [[BOB, 'already_in_channel']] });
     expect(state.members.has(CAROL)).toBe(true);
     expect(run(state, invite(CAROL, [ALICE, BOB, CAROL], true))).toMatchObject({ kind: 'already' });
+  });
+
+  test('whoever is in as many channels as one may be comes into no further one, and stays in this one', () => {
+    const state = opened();
+    expect(run(state, { ...join(CAROL), full: true } as Mutation)).toEqual(refused('too_many_channels'));
+    expect(run(state, { ...join(BOB), full: true } as Mutation)).toMatchObject({ kind: 'already' });
+    expect(run(state, { ...invite(ALICE, [CAROL]), full: [CAROL] } as Mutation)).toEqual(refused('too_many_channels'));
+    const forced = { ...invite(ALICE, [BOB, CAROL], true), full: [BOB, CAROL] } as Mutation;
+    const failed = [
+      [BOB, 'already_in_channel'],
+      [CAROL, 'too_many_channels'],
+    ];
+    expect(run(state, forced)).toEqual({ kind: 'already', failed });
+  });
+
+  test('a channel takes no more members than its limit', () => {
+    const state = opened();
+    for (let n = state.members.size; n < limits.channelMembersMax; n += 1) state.members.set(userId(n), 1);
+    expect(run(state, join(CAROL))).toEqual(refused('too_many_members'));
+    expect(run(state, invite(ALICE, [CAROL]))).toEqual(refused('too_many_members'));
+    run(state, leave(BOB));
+    expect(run(state, join(CAROL))).toMatchObject({ kind: 'commit' });
   });
 
   test('kicking needs a member on both sides', () => {

@@ -45,6 +45,13 @@ describe('limits', () => {
     expect(limits.socketFrameBytesMax).toBeGreaterThan(limits.resumeFrameBytesMax);
   });
 
+  it("let the list of a user's channels end within the answers that it may take", () => {
+    // A channel takes some 240 bytes of an answer.
+    const listed = limits.membershipAnswersMax * Math.floor(limits.readAnswerBytesMax / 240);
+    expect(listed).toBeGreaterThan(limits.membershipsRememberedMax);
+    expect(limits.membershipsRememberedMax).toBeGreaterThanOrEqual(2 * limits.channelsPerUserMax);
+  });
+
   it('agree with the broker configuration', () => {
     const conf = readFileSync('nats.conf', 'utf8');
     expect(conf).toMatch(new RegExp(`^max_payload: ${limits.natsPayloadBytesMax / 1_048_576}MB$`, 'm'));

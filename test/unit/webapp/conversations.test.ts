@@ -55,7 +55,8 @@ describe('conversations.create', () => {
   it('that stopped half-way is finished by its creator, and taken for others', async () => {
     const world = await makeWorld();
     const [alice, bob] = [await world.user('alice'), await world.user('bob')];
-    world.sender.script = () => ({ ok: false, failure: { kind: 'unknown', reason: 'silence' } });
+    world.sender.script = (_stream, { kind }) =>
+      kind === 'open' ? { ok: false, failure: { kind: 'unknown', reason: 'silence' } } : undefined;
     expect((await create(world, alice.token, 'random')).status).toBe(503);
     world.sender.script = () => undefined;
     expect((await world.call('conversations.list', bob.token)).json['channels']).toEqual([]);

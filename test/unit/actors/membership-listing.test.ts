@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { allMemberships } from '../../../actors/gateway-listing.ts';
+import { allMemberships } from '../../../actors/membership-listing.ts';
 import type { CommandOutcome, CommandSender } from '../../../cluster/command-sender.ts';
 import { limits } from '../../../platform/limits.ts';
 import type { StreamCommand, StreamResult } from '../../../protocol/commands.ts';
