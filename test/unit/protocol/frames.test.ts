@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { ChannelMeta, DurableEvent, EventBody } from '../../../protocol/events.ts';
 import {
@@ -177,4 +178,49 @@ test('transient frames have no seq', () => {
     presence: 'active',
   });
   expect(resyncFrame(CHANNEL, 4)).toEqual({ type: 'resync', channel: CHANNEL, from: 4 });
+});
+
+describe('docs/PROTOCOL.md', () => {
+  const bot = { id: 'B0BOT' as BotId, app: 'A0APP' as AppId, name: 'bot' };
+  const whole = { clientMsgId: 'c', blocks: [{}], attachments: [{}], metadata: {}, threadTs: TS, broadcast: true };
+  const bodies: EventBody[] = [
+    { kind: 'message', author: { user: ALICE, bot }, draft: { text: 'hi', ...whole } },
+    { kind: 'opened', meta: META, members: [ALICE] },
+    { kind: 'joined', user: ALICE, inviter: BOB },
+    { kind: 'left', user: ALICE, actor: BOB },
+    ...[true, false].map((archived): EventBody => ({ kind: 'archived', user: ALICE, archived })),
+    ...(['public', 'private', 'im', 'mpim'] as const).flatMap((kind) => [
+      membership(kind, true),
+      membership(kind, false),
+    ]),
+    { kind: 'manual-presence', presence: 'away' },
+    { kind: 'notice', frame: { type: 'team_join', user: {} } },
+  ];
+  const documented = readFileSync('docs/PROTOCOL.md', 'utf8');
+  const rows = documented.split('\n').filter((line) => line.startsWith('| `'));
+
+  test.each(bodies.map((body) => [body.kind, body] as const))(
+    'describes the frames of %s with all their fields',
+    (_, body) => {
+      for (const stream of [CHANNEL, PRIVATE]) {
+        const { type, event_ts, seq, ...rest } = eventFrame(stream, 1, event(body), TEAM);
+        expect([typeof event_ts, typeof seq]).toEqual(['string', 'number']);
+        const row = rows.find((line) => line.split('|')[1]!.includes(`\`${String(type)}\``));
+        expect(row, String(type)).toBeDefined();
+        for (const field of Object.keys(rest)) expect(row, String(type)).toContain(`\`${field}\``);
+      }
+    },
+  );
+
+  test('describes those without a seq', () => {
+    const said = documented.slice(documented.indexOf('Not durable'), documented.indexOf('### Close codes'));
+    for (const frame of [
+      typingFrame(CHANNEL, ALICE, TS),
+      presenceFrame(ALICE, 'away'),
+      presenceFrame([ALICE], 'away'),
+    ]) {
+      for (const field of Object.keys(frame).filter((name) => name !== 'type')) expect(said).toContain(`\`${field}\``);
+      expect(said).toContain(`\`${String(frame['type'])}\``);
+    }
+  });
 });
