@@ -3,13 +3,20 @@
  *
  * K1  Only a split rest is copied: the caller may use its buffer again once push() returns.
  */
+const nothing = Buffer.alloc(0);
+
 export class ChunkCutter {
   readonly #cut: (buffer: Buffer, length: number) => number;
-  #held: Buffer = Buffer.alloc(0);
+  #held: Buffer = nothing;
 
   /** `cut` hands out what is whole in the first `length` bytes and returns where the rest begins. */
   constructor(cut: (buffer: Buffer, length: number) => number) {
     this.#cut = cut;
+  }
+
+  /** Whether nothing is kept: what comes next begins with something new. */
+  get isEmpty(): boolean {
+    return this.#held.length === 0;
   }
 
   /** Takes the first `length` bytes of `chunk`. */
@@ -24,6 +31,6 @@ export class ChunkCutter {
 
   /** K1 */
   #keepRest(buffer: Buffer, length: number, from: number): void {
-    this.#held = from === length ? Buffer.alloc(0) : Buffer.from(buffer.subarray(from, length));
+    this.#held = from === length ? nothing : Buffer.from(buffer.subarray(from, length));
   }
 }

@@ -7,9 +7,12 @@
  * X2  Each socket's first message sets where it stands; from there every seq must be the next one. A hole, a double or a
  *     step back is a failure, and the socket goes on from there.
  * X3  Latency is counted for every delivery, from the time the message was due (schedule.ts E1).
+ * X4  A read with the same bytes as another socket's (read-echo.ts) is not cut again; each of its messages is checked and
+ *     counted for this socket all the same.
  */
 import { LatencyHistogram } from './histogram.ts';
 import { parseText } from './message-text.ts';
+import { ReadEcho } from './read-echo.ts';
 
 export type DeliveryReport = {
   readonly deliveries: number;
@@ -45,6 +48,7 @@ export class DeliveryCounter {
   readonly #ring: (Seen | undefined)[] = Array.from({ length: ringSize });
   readonly #failures: string[] = [];
   readonly #subscribers: Subscriber[] = [];
+  readonly #echo = new ReadEcho<Seen>();
   #ids: number[] = [];
   #deliveries = 0;
   #reads = 0;
@@ -81,18 +85,26 @@ export class DeliveryCounter {
   beginRead(nowUs: number): void {
     this.#readAtUs = nowUs;
     this.#readCounted = false;
+    this.#echo.end();
+  }
+
+  /** The bytes of the current read, if they begin with a frame. True: they are an echo, and taken (X4). */
+  takeEcho(subscriber: Subscriber, buffer: Buffer, length: number): boolean {
+    const messages = this.#echo.begin(buffer, length);
+    if (messages === undefined) return false;
+    for (const message of messages) this.#count(subscriber, message);
+    return true;
   }
 
   /** One text frame that `subscriber` received with the current read. */
   take(subscriber: Subscriber, buffer: Buffer, start: number, end: number): void {
     const seq = trailingSeq(buffer, start, end);
     const known = seq < 0 ? undefined : this.#ring[seq % ringSize];
-    if (known !== undefined && known.seq === seq && known.bytes === end - start) {
-      this.#count(subscriber, known);
-      return;
-    }
-    const seen = this.#parse(buffer.toString('utf8', start, end), end - start);
-    if (seen !== undefined) this.#count(subscriber, seen);
+    const isKnown = known !== undefined && known.seq === seq && known.bytes === end - start;
+    const seen = isKnown ? known : this.#parse(buffer.toString('utf8', start, end), end - start);
+    if (seen === undefined) return this.#echo.spoil();
+    this.#echo.note(seen, start, end);
+    this.#count(subscriber, seen);
   }
 
   fail(reason: string): void {

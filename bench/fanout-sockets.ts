@@ -76,6 +76,7 @@ function openOne(wire: Wire, url: string, channel: string): Promise<Subscriber> 
   const subscriber = into.subscriber();
   return openSubscriber(wire, url, channel, {
     onRead: () => into.beginRead(machine.nowUs()),
+    isEcho: (buffer, length) => into.takeEcho(subscriber, buffer, length),
     onMessage: (buffer, start, end) => into.take(subscriber, buffer, start, end),
     onClose: (reason) => into.fail(`a socket ended: ${reason}`),
   });

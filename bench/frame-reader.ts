@@ -26,6 +26,11 @@ export class FrameReader {
     this.#sink = sink;
   }
 
+  /** Whether what comes next begins with a frame. */
+  get isBetweenFrames(): boolean {
+    return this.#chunks.isEmpty;
+  }
+
   /** Takes the first `length` bytes of `chunk`. @throws Error for what no server of ours sends (V2). */
   push(chunk: Buffer, length: number): void {
     this.#chunks.push(chunk, length);

@@ -12,6 +12,8 @@ export type Wire = 'plain' | 'socket.io' | 'nats';
 export type SubscriberHandlers = {
   /** Something was read; the messages in it follow. */
   readonly onRead: () => void;
+  /** What was read, if it begins with a frame. True: it is known, and its messages do not follow. */
+  readonly isEcho: (buffer: Buffer, length: number) => boolean;
   /** A message; its bytes are only valid during the call. */
   readonly onMessage: (buffer: Buffer, start: number, end: number) => void;
   readonly onClose: (reason: string) => void;
@@ -59,6 +61,7 @@ function openFrames(protocol: FrameProtocol, url: string, handlers: SubscriberHa
     let greeted = false;
     const opening = WsClient.open(url, {
       onRead: handlers.onRead,
+      isEcho: handlers.isEcho,
       onText(buffer, start, end) {
         const kind = protocol.kindOf(greeted, buffer, start, end);
         if (kind === 'message') return handlers.onMessage(buffer, start + headBytes, end - tailBytes);

@@ -4,7 +4,8 @@
  * side has one of these, so all are judged by the same rule.
  *
  * H1  It is sought in trials of equal length, up from a rate that anything sustains. One that fails is tried once more: on
- *     a shared machine one bad second says nothing.
+ *     a shared machine one bad second says nothing. Nor does one rate: a side that gathers more under load may keep the
+ *     bound again at the next, so the search ends at two in a row that fail.
  * H2  At the edge itself a queue grows so slowly that a trial does not see it, but a run does: the rate is 0.85 of what
  *     the trials find, also where they find all that was asked for.
  * H3  A run that misses the bound all the same is measured again at 0.85 of its rate, `stepsDownMax` times a side at most;
@@ -78,10 +79,10 @@ async function soughtRate(most: number, deliver: (rate: number) => Promise<Deliv
   const sustained = async (rate: number) => isSustained(await deliver(rate)) || isSustained(await deliver(rate));
   let good = Math.min(lowestRate, most);
   let bad = Infinity;
-  while (good < most && bad === Infinity) {
-    const next = Math.min(good * 2, most);
-    if (await sustained(next)) good = next;
-    else bad = next;
+  for (const rate of doublings(most)) {
+    if (await sustained(rate)) [good, bad] = [rate, Infinity];
+    else if (bad === Infinity) bad = rate;
+    else break;
   }
   for (let step = 0; step < halvings && bad !== Infinity; step += 1) {
     const middle = Math.round((good + bad) / 2);
@@ -89,6 +90,12 @@ async function soughtRate(most: number, deliver: (rate: number) => Promise<Deliv
     else bad = middle;
   }
   return lowered(good, most);
+}
+
+/** Above `lowestRate`, up to `most`. */
+function doublings(most: number): number[] {
+  const steps = Math.max(0, Math.ceil(Math.log2(most / lowestRate)));
+  return Array.from({ length: steps }, (_, at) => Math.min(lowestRate * 2 ** (at + 1), most));
 }
 
 function lowered(rate: number, most: number): number {

@@ -28,6 +28,11 @@ export class NatsReader {
     this.#sink = sink;
   }
 
+  /** Whether what comes next begins with something new. */
+  get isBetweenFrames(): boolean {
+    return this.#chunks.isEmpty;
+  }
+
   /** Takes the first `length` bytes of `chunk`. @throws Error (B2) */
   push(chunk: Buffer, length: number): void {
     this.#chunks.push(chunk, length);

@@ -26,11 +26,16 @@ export class NatsSubscriber {
     const reader = new NatsReader({
       onMessage: handlers.onMessage,
       onPing: () => this.#socket.write('PONG\r\n'),
-      onPong: onReady,
+      // As the WebSocket clients do (ws-client.ts W2).
+      onPong: () => {
+        this.#socket.write('PONG\r\n');
+        onReady();
+      },
     });
     this.#socket = new RawSocket(new URL(url), {
       onBytes(buffer, length) {
         handlers.onRead();
+        if (reader.isBetweenFrames && handlers.isEcho(buffer, length)) return;
         reader.push(buffer, length);
       },
       onEnd: handlers.onClose,

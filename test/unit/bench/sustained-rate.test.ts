@@ -36,6 +36,11 @@ describe('a sustained rate that is sought', () => {
     expect(rate).toBe(340);
   });
 
+  it('does not end where one rate fails and the next does not: who gathers more under load is quick again', async () => {
+    const rate = await found(1_000, (wanted) => serverOf(wanted > 150 && wanted < 300 ? 0 : 5_000)(wanted));
+    expect(rate).toBe(850);
+  });
+
   it('takes a rate that loses messages for too high, however quick the others were', async () => {
     const losing = async (rate: number) => ({ ...(await serverOf(5_000)(rate)), failures: rate > 100 ? ['lost'] : [] });
     expect(await found(1_000, losing)).toBeLessThanOrEqual(100);
