@@ -51,10 +51,10 @@ export const gatewayLimits = {
   batchSliceMs: 20,
   batchBacklogBytesMax: 64 * mib,
   /** Share of a gateway's time for workers' batches and what they write to sockets. Beyond: it rests, as batch-rest.ts says. */
-  batchShareMaxPercent: 70,
+  batchShareMaxPercent: 50,
   /** How much longer than that share allows it may be busy after a rest, and its longest rest. */
   batchBurstMs: 50,
-  batchRestMsMax: 20,
+  batchRestMsMax: 12,
   /** Time of one event-loop turn for clients' frames, and bytes of those that wait. Beyond: as frame-slices.ts says. */
   frameSliceMs: 20,
   frameBacklogBytesMax: 32 * mib,
