@@ -11,7 +11,7 @@
  *     a direct send to it.
  * W5  A frame that is too large reaches the session, which says so with its close code; only one that is larger than
  *     the largest sensible `resume` as a whole is cut by uWebSockets.js, which says nothing.
- * W5  What waits for all sockets together stays within `socketsBackpressureBytesMax` and what one `socketsLookMs` adds:
+ * W6  What waits for all sockets together stays within `socketsBackpressureBytesMax` and what one `socketsLookMs` adds:
  *     the fullest are cut, as in W3, until it does.
  */
 import { limits } from '../platform/limits.ts';
@@ -166,7 +166,7 @@ class Sockets {
     else for (const frame of frames) socket.send(frame, false);
   }
 
-  /** W5 */
+  /** W6 */
   #relieve(bytesMax: number): number {
     let total = 0;
     const behind: { readonly socket: Socket; readonly bytes: number }[] = [];
