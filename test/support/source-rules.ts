@@ -28,6 +28,21 @@ const knowsNats = new Set(['broker', 'bin', 'bench', 'test']);
 /** Where time and randomness may come from the runtime itself. */
 const ownsTime = new Set(['platform', 'bench', 'test']);
 const linesMax = 400;
+/** Where tests may let time pass by itself: what implements waiting, and loads, faults and clocks whose matter it is. */
+const maySleep = new Set([
+  'test/support/until.ts',
+  'test/support/gateway-lab.ts',
+  'test/support/nats-server.ts',
+  'test/support/roaming-client.ts',
+  'test/support/tcp-proxy.ts',
+  'test/chaos/chaos-run.ts',
+  'test/chaos/faults.ts',
+  'test/chaos/http-poster.ts',
+  'test/chaos/rtm-client.ts',
+  'test/chaos/rtm-poster.ts',
+  'test/integration/gateway-drain.test.ts',
+  'test/unit/platform/clock.test.ts',
+]);
 
 /** Everything that is wrong with one file. */
 export function breachesOf(file: SourceFile): Breach[] {
@@ -129,10 +144,19 @@ function isBarrel(code: string): boolean {
   return rest.trim() === '' && code.trim() !== '';
 }
 
+const sleepPatterns: ReadonlyArray<readonly [string, RegExp]> = [
+  ['timers/promises', /\bimport\s*\{[^}]*\bsetTimeout\b[^}]*\}\s*from\s*['"](?:node:)?timers\/promises['"]/],
+  ['a promise of a timer', /\bnew\s+Promise\b[^;]*?=>\s*\{?\s*(?:void\s+)?setTimeout\s*\(/],
+  ['the clock itself', /\bsystemClock\s*\.\s*sleep\b/],
+  ['until a time', /\buntil\s*\(\s*(['"`]).*?\1\s*,\s*\(\)\s*=>\s*(?:performance\s*\.\s*now|Date\s*\.\s*now)\s*\(/],
+];
+
 function testBreaches(path: string, code: string): Breach[] {
   if (!isTest(path)) return [];
   const found = /\b(?:it|test|describe|suite)(?:\.\w+)*\.(?:skip|only|todo)\b|\bx(?:it|describe)\s*\(/.exec(code);
-  return found === null ? [] : [{ path, rule: 'no-test-is-left-out', detail: found[0] }];
+  const leftOut = found === null ? [] : [{ path, rule: 'no-test-is-left-out', detail: found[0] }];
+  const slept = maySleep.has(path) ? [] : sleepPatterns.filter(([, pattern]) => pattern.test(code));
+  return [...leftOut, ...slept.map(([detail]) => ({ path, rule: 'tests-do-not-sleep', detail }))];
 }
 
 function isTest(path: string): boolean {

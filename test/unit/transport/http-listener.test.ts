@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../../platform/clock.ts';
+import { ManualClock, systemClock, type Clock } from '../../../platform/clock.ts';
 import { limits as allLimits } from '../../../platform/limits.ts';
 import { silentLogger } from '../../../platform/logger.ts';
 import type { ApiHandler, ApiRequest } from '../../../protocol/http.ts';
@@ -15,8 +15,12 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((listener) => listener.stop(0)));
 });
 
-async function start(handler: ApiHandler, limits: Partial<HttpLimits> = {}): Promise<string> {
-  const options = { host: '127.0.0.1', port: 0, clock: systemClock, logger: silentLogger };
+async function start(
+  handler: ApiHandler,
+  limits: Partial<HttpLimits> = {},
+  clock: Clock = systemClock,
+): Promise<string> {
+  const options = { host: '127.0.0.1', port: 0, clock, logger: silentLogger };
   const listener = await startHttpListener({ ...options, handler, limits });
   open.push(listener);
   return `http://127.0.0.1:${listener.port}`;
@@ -273,16 +277,21 @@ describe('the HTTP listener', () => {
 
 describe('a listener that stops', () => {
   it('answers what comes on a kept connection meanwhile, however long that takes, and closes it with the answer', async () => {
+    const clock = new ManualClock();
     let release = (): void => undefined;
     const held = new Promise<void>((resolve) => (release = resolve));
     let entered = (): void => undefined;
     const inside = new Promise<void>((resolve) => (entered = resolve));
-    const base = await start(async (request) => {
-      if (request.path !== '/late') return echo(request);
-      entered();
-      await held;
-      return echo(request);
-    });
+    const base = await start(
+      async (request) => {
+        if (request.path !== '/late') return echo(request);
+        entered();
+        await held;
+        return echo(request);
+      },
+      {},
+      clock,
+    );
     const socket = connect(Number(new URL(base).port), '127.0.0.1');
     let text = '';
     socket.setEncoding('latin1').on('data', (more: string) => (text += more));
@@ -296,8 +305,7 @@ describe('a listener that stops', () => {
       .then(() => (hasStopped = true));
     socket.write('GET /late HTTP/1.1\r\nHost: x\r\n\r\n');
     await inside;
-    const later = performance.now() + allLimits.httpSeeOffMs + 2 * allLimits.httpLingerMs;
-    await until('the time to see clients off to be over', () => performance.now() > later);
+    await clock.advanceAndSettle(allLimits.httpSeeOffMs + 2 * allLimits.httpLingerMs);
     expect(hasStopped).toBe(false);
     release();
     await ended;
@@ -307,22 +315,38 @@ describe('a listener that stops', () => {
   });
 
   it('leaves a silent connection its time, and waits no longer than for the last one to be gone', async () => {
-    const base = await start(echo);
-    const socket = connect(Number(new URL(base).port), '127.0.0.1');
-    await once(socket, 'connect');
+    const clock = new ManualClock();
+    const { socket, stopped } = await stopWithConnection(clock);
     const ended = once(socket, 'close');
-    const startedMs = performance.now();
-    const stopped = open.splice(0)[0]!.stop(5_000);
-    const silentMs = allLimits.httpSeeOffMs / 2;
-    await until('the connection to have been silent', () => performance.now() > startedMs + silentMs);
+    await clock.advanceAndSettle(allLimits.httpSeeOffMs - 1);
     socket.write('GET /after HTTP/1.1\r\nHost: x\r\n\r\n');
     const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString('latin1')).toContain('/after');
+    // No more time passes: only the end of the connection ends the wait.
     await ended;
     await stopped;
-    expect(answer.toString('latin1')).toContain('/after');
-    expect(performance.now() - startedMs).toBeLessThan(allLimits.httpSeeOffMs);
+  });
+
+  it('closes a connection that stays silent beyond its time', async () => {
+    const clock = new ManualClock();
+    const { socket, stopped } = await stopWithConnection(clock);
+    const ended = once(socket, 'close');
+    await clock.advanceAndSettle(allLimits.httpSeeOffMs + 2 * allLimits.httpLingerMs);
+    await stopped;
+    await ended;
   });
 });
+
+/** A listener that was told to stop while somebody is connected who has said nothing yet. */
+async function stopWithConnection(clock: Clock) {
+  const base = await start(echo, {}, clock);
+  const socket = connect(Number(new URL(base).port), '127.0.0.1');
+  // An answer shows that the listener knows of the connection.
+  socket.write('GET /first HTTP/1.1\r\nHost: x\r\n\r\n');
+  await once(socket, 'data');
+  const stopped = open.splice(0)[0]!.stop(5_000);
+  return { socket, stopped };
+}
 
 describe('the admin listener', () => {
   it('tells health, readiness and metrics', async () => {
