@@ -40,7 +40,6 @@ const maySleep = new Set([
   'test/chaos/http-poster.ts',
   'test/chaos/rtm-client.ts',
   'test/chaos/rtm-poster.ts',
-  'test/integration/gateway-drain.test.ts',
   'test/unit/platform/clock.test.ts',
 ]);
 
