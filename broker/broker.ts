@@ -152,6 +152,12 @@ export interface Broker {
   close(): Promise<void>;
 }
 
+export interface ConnectionList {
+  readonly connections: readonly ConnectionRef[];
+  /** Every server of the cluster answered, and in full: who is not on the list is not connected. */
+  readonly isComplete: boolean;
+}
+
 /** What the broker's system account tells and does; absent where no such credentials were given. */
 export interface BrokerSystem {
   /** A client's connection ended. `clientName` is what it called itself. */
@@ -160,8 +166,8 @@ export interface BrokerSystem {
   ): () => void;
   /** Closes a client's connection from the server's side; works on frozen clients. True if the server took it. */
   kick(connection: ConnectionRef, timeoutMs: number): Promise<boolean>;
-  /** Open connections whose client name starts with `prefix`, over all servers that answer within `timeoutMs`. */
-  connectionsOf(prefix: string, timeoutMs: number): Promise<readonly ConnectionRef[]>;
+  /** Open connections whose client name starts with `prefix`, of all servers that answer within `timeoutMs`. */
+  connectionsOf(prefix: string, timeoutMs: number): Promise<ConnectionList>;
   close(): Promise<void>;
 }
 

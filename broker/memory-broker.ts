@@ -104,10 +104,11 @@ export class MemoryBrokerHub {
         link?.cut();
         return link !== undefined;
       },
-      connectionsOf: async (prefix) =>
-        [...this.#links]
-          .filter((link) => link.open && clientName(link.incarnation, link.lane).startsWith(prefix))
-          .map(refOf),
+      connectionsOf: async (prefix) => {
+        const isTheirs = (link: MemoryLink) => clientName(link.incarnation, link.lane).startsWith(prefix);
+        const connections = [...this.#links].filter((link) => link.open && isTheirs(link)).map(refOf);
+        return { connections, isComplete: true };
+      },
       close: async () => {},
     };
   }

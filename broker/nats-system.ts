@@ -5,15 +5,14 @@
 import { createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import { type Logger, silentLogger } from '../platform/logger.ts';
-import type { BrokerSystem, ConnectionRef } from './broker.ts';
-import { dial, inboxPrefixOf, type NatsAccess } from './nats-dial.ts';
+import type { BrokerSystem, ConnectionList, ConnectionRef } from './broker.ts';
+import { dial, inboxPrefixOf, type NatsAccess, serverOf } from './nats-dial.ts';
 import { guarded, NatsLink } from './nats-link.ts';
+import { type ConnectionPage, pageQuery, RollCall } from './nats-roll-call.ts';
 import { ReplyMux } from './reply-mux.ts';
 
 /** The account of nats.conf in which Belfry's roles live. */
 const ACCOUNT = 'BELFRY';
-/** Connections on one page of a server's list; its own default. */
-const PAGE = 1024;
 
 export interface NatsSystemOptions extends NatsAccess {
   readonly clock?: Clock;
@@ -69,17 +68,29 @@ class NatsSystem implements BrokerSystem {
     });
   }
 
-  async connectionsOf(prefix: string, timeoutMs: number): Promise<readonly ConnectionRef[]> {
+  async connectionsOf(prefix: string, timeoutMs: number): Promise<ConnectionList> {
+    if (!this.#link.connected) return { connections: [], isComplete: false };
+    const call = new RollCall(prefix, serverOf(this.#connection).cluster === undefined);
+    const done = new AbortController();
+    const note = (take: () => void): void => {
+      take();
+      if (call.isComplete) done.abort();
+    };
     const deadlineMs = this.#clock.monotonicMs() + timeoutMs;
-    const found: ConnectionRef[] = [];
-    const rest: Promise<void>[] = [];
-    await this.#askAll(timeoutMs, (page) => {
-      collect(page, prefix, found);
-      const leftMs = Math.max(1, deadlineMs - this.#clock.monotonicMs());
-      if (page.data.total > PAGE) rest.push(this.#furtherPages(page, prefix, found, leftMs));
-    });
-    await Promise.all(rest);
-    return found;
+    const takePage = (message: Msg): void => {
+      const page = pageOf(message);
+      const next = page === undefined ? undefined : call.notePage(page);
+      if (page !== undefined && next !== undefined) {
+        this.#askPage(page.server, next, deadlineMs, (answer) => note(() => takePage(answer)));
+      }
+    };
+    const questions = [
+      this.#askAll('STATSZ', '', (message) => note(() => noteStatus(call, message))),
+      this.#askAll('CONNZ', pageQuery(ACCOUNT, 0), (message) => note(() => takePage(message))),
+    ];
+    await this.#clock.sleep(timeoutMs, done.signal);
+    for (const end of questions) end();
+    return { connections: call.connections, isComplete: call.isComplete };
   }
 
   async close(): Promise<void> {
@@ -87,35 +98,26 @@ class NatsSystem implements BrokerSystem {
     await this.#connection.close();
   }
 
-  /** The first page of every server. A server that stands alone ends the wait with its answer. */
-  async #askAll(timeoutMs: number, receive: (page: ConnectionPage) => void): Promise<void> {
-    if (!this.#link.connected) return;
-    const alone = this.#connection.info?.cluster === undefined;
+  /** Gives the way to stop listening for answers. */
+  #askAll(what: string, body: string | Uint8Array, receive: (message: Msg) => void): () => void {
     const inbox = createInbox(this.#inboxPrefix);
-    const enough = new AbortController();
+    const take = guarded(receive);
     const subscription = this.#connection.subscribe(inbox, {
       callback: (error, message) => {
-        const page = error === null ? pageOf(message) : undefined;
-        if (page !== undefined) receive(page);
-        if (alone) enough.abort();
+        if (error === null) take(message);
       },
     });
-    this.#connection.publish('$SYS.REQ.SERVER.PING.CONNZ', query(0), { reply: inbox });
-    await this.#clock.sleep(timeoutMs, enough.signal);
-    if (!subscription.isClosed()) subscription.unsubscribe();
+    this.#connection.publish(`$SYS.REQ.SERVER.PING.${what}`, body, { reply: inbox });
+    return () => {
+      if (!subscription.isClosed()) subscription.unsubscribe();
+    };
   }
 
-  async #furtherPages(first: ConnectionPage, prefix: string, found: ConnectionRef[], leftMs: number): Promise<void> {
-    const subject = `$SYS.REQ.SERVER.${first.server.id}.CONNZ`;
-    for (let offset = PAGE; offset < first.data.total; offset += PAGE) {
-      const page = await new Promise<ConnectionPage | undefined>((resolve) => {
-        this.#mux.send(subject, query(offset), leftMs, (reply) => {
-          resolve(typeof reply === 'string' ? undefined : pageOf(reply));
-        });
-      });
-      if (page === undefined) return;
-      collect(page, prefix, found);
-    }
+  #askPage(server: string, offset: number, deadlineMs: number, receive: (message: Msg) => void): void {
+    const leftMs = Math.max(1, deadlineMs - this.#clock.monotonicMs());
+    this.#mux.send(`$SYS.REQ.SERVER.${server}.CONNZ`, pageQuery(ACCOUNT, offset), leftMs, (reply) => {
+      if (typeof reply !== 'string') receive(reply);
+    });
   }
 
   #disconnected(message: Msg): void {
@@ -130,32 +132,30 @@ class NatsSystem implements BrokerSystem {
 
 /** The fields of the server's events and answers that matter here. */
 interface SystemMessage {
-  readonly server?: { readonly id?: string };
+  readonly server?: { readonly id?: string; readonly name?: string };
   readonly client?: { readonly id?: number; readonly name?: string };
-  readonly data?: { readonly total?: number; readonly connections?: readonly { cid: number; name?: string }[] | null };
+  readonly data?: {
+    readonly offset?: number;
+    readonly total?: number;
+    readonly connections?: ConnectionPage['connections'] | null;
+  };
+  readonly statsz?: { readonly jetstream?: { readonly meta?: { readonly cluster_size?: number } } };
   readonly error?: unknown;
 }
 
-interface ConnectionPage {
-  readonly server: { readonly id: string };
-  readonly data: { readonly total: number; readonly connections: readonly { cid: number; name?: string }[] };
-}
-
-function query(offset: number): Uint8Array {
-  return Buffer.from(JSON.stringify({ acc: ACCOUNT, auth: true, limit: PAGE, offset }));
+function noteStatus(call: RollCall, message: Msg): void {
+  const body = parse(message);
+  const { id, name } = body?.server ?? {};
+  if (id === undefined || name === undefined) return;
+  call.noteServer({ id, name, clusterSize: body?.statsz?.jetstream?.meta?.cluster_size });
 }
 
 function pageOf(message: Msg): ConnectionPage | undefined {
   const body = parse(message);
-  const id = body?.server?.id;
-  if (id === undefined || body?.data === undefined) return undefined;
-  return { server: { id }, data: { total: body.data.total ?? 0, connections: body.data.connections ?? [] } };
-}
-
-function collect(page: ConnectionPage, prefix: string, found: ConnectionRef[]): void {
-  for (const { cid, name } of page.data.connections) {
-    if (name?.startsWith(prefix) === true) found.push({ server: page.server.id, client: cid });
-  }
+  const server = body?.server?.id;
+  if (server === undefined || body?.data === undefined) return undefined;
+  const { offset = 0, total = 0, connections } = body.data;
+  return { server, offset, total, connections: connections ?? [] };
 }
 
 function parse(message: Msg): SystemMessage | undefined {

@@ -3,13 +3,15 @@
  * process, before its slots go to others. After that nothing of it can arrive.
  *
  * Invariants:
- * V1  `cut-off` is said only when the broker's servers listed the connections, ours among them, and none was the dead
- *     one's. Anything less is `unsure`, and the new owners fence instead of trusting.
- * V2  It ends within `evictionMs`.
+ * V1  `cut-off` is said only when every server of the broker listed all its connections, ours among them, and none was
+ *     the dead one's. Anything less is `unsure`, and the new owners fence instead of trusting.
+ * V2  It ends within `evictionMs`; sooner when those servers that answer have nothing left to close. A server that is
+ *     dead, frozen or cut off holds up no eviction: nobody can tell which of them it is, so it makes each one `unsure`
+ *     until it answers again or an operator removed it (docs/decisions/0016).
  * V3  The node's entry is deleted before (ring-manager.ts): a process that reconnects afterwards learns that it is dead
  *     before it serves anything.
  */
-import { clientName, type BrokerSystem, type ConnectionRef } from '../broker/broker.ts';
+import { clientName, type BrokerSystem, type ConnectionList, type ConnectionRef } from '../broker/broker.ts';
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -36,27 +38,29 @@ export async function evict(dead: Incarnation, options: EvictionOptions): Promis
 async function closeAll(dead: Incarnation, system: BrokerSystem, options: EvictionOptions): Promise<Eviction> {
   const { clock } = options;
   const deadlineMs = clock.monotonicMs() + limits.evictionMs;
-  while (clock.monotonicMs() < deadlineMs) {
-    const listed = await connections(dead, system, options);
-    if (listed?.length === 0) return 'cut-off';
+  let silentRounds = 0;
+  while (clock.monotonicMs() < deadlineMs && silentRounds < limits.evictionSilentRounds) {
+    const listed = await list(dead, system, options);
     if (listed === undefined) await clock.sleep(limits.confirmRetryMs);
-    else await closeThese(listed, system, clock);
+    else if (listed.connections.length > 0) await closeThese(listed.connections, system, clock);
+    else if (listed.isComplete) return 'cut-off';
+    else silentRounds += 1;
   }
   return 'unsure';
 }
 
-/** Undefined when the list cannot be trusted: our own connections are not on it. */
-async function connections(
+/** Undefined when the list cannot be trusted at all: our own connections are not on it. */
+async function list(
   dead: Incarnation,
   system: BrokerSystem,
   { self }: EvictionOptions,
-): Promise<readonly ConnectionRef[] | undefined> {
+): Promise<ConnectionList | undefined> {
   try {
     const [theirs, ours] = await Promise.all([
       system.connectionsOf(clientName(dead, ''), limits.evictionRoundMs),
       system.connectionsOf(clientName(self, ''), limits.evictionRoundMs),
     ]);
-    return ours.length === 0 ? undefined : theirs;
+    return ours.connections.length === 0 ? undefined : theirs;
   } catch {
     return undefined;
   }

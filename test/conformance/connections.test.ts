@@ -29,14 +29,16 @@ describe.each([
     system.onDisconnect((event) => void gone.push(event.clientName));
     const victim = await world.connect('victim-1');
     const found = await system.connectionsOf('belfry.victim-1.', 2_000);
-    expect(sorted(found)).toEqual(sorted(victim.connections()));
-    expect(found).toHaveLength(world.connectionCount);
+    expect(sorted(found.connections)).toEqual(sorted(victim.connections()));
+    expect(found.connections).toHaveLength(world.connectionCount);
+    expect(found.isComplete).toBe(true);
     const ref = victim.commands.connection();
     expect(await system.kick(ref!, 2_000)).toBe(true);
     await vi.waitFor(() => expect(gone).toContain(clientName('victim-1', 'commands')));
     expect(await system.kick(ref!, 2_000)).toBe(false);
     await victim.close();
-    await vi.waitFor(async () => expect(await system.connectionsOf('belfry.victim-1.', 500)).toEqual([]));
+    const none = { connections: [], isComplete: true };
+    await vi.waitFor(async () => expect(await system.connectionsOf('belfry.victim-1.', 500)).toEqual(none));
   });
 
   it('reports the loss of one lane on every lane, then the return, and hears messages again', async () => {

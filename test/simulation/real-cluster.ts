@@ -167,7 +167,11 @@ export class RealCluster {
     if (this.#world.mutations.evictionWaitOff !== true) return system;
     // Everybody but ourselves seems to be closed.
     const isOurs = (prefix: string): boolean => prefix === clientName(self, '');
-    return { ...system, connectionsOf: async (prefix, ms) => (isOurs(prefix) ? system.connectionsOf(prefix, ms) : []) };
+    const none = { connections: [], isComplete: true };
+    return {
+      ...system,
+      connectionsOf: async (prefix, ms) => (isOurs(prefix) ? system.connectionsOf(prefix, ms) : none),
+    };
   }
 
   #entry(name: string, role: Role, incarnation: Incarnation): NodeEntry {

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { NATS_USERS, passwordVariables, type NatsPasswords, type NatsUser } from '../../broker/nats-users.ts';
+import { freePorts } from '../../platform/free-port.ts';
 import { projectRoot } from '../../platform/project-root.ts';
 import { isExecutable, serverBinaryPlaces } from '../../platform/server-binary.ts';
 
@@ -41,17 +42,30 @@ export interface TestNatsServer {
 const REPOSITORY = projectRoot();
 const START_WAIT_MS = 10_000;
 
-export async function startNatsServer(): Promise<TestNatsServer> {
+export function startNatsServer(): Promise<TestNatsServer> {
+  return startOne(freshPasswords(), ['-n', 'test']);
+}
+
+/** Servers `n0`, `n1` … of one cluster, with the same passwords; they may still have no leader. */
+export async function startNatsCluster(size: number): Promise<TestNatsServer[]> {
+  const passwords = freshPasswords();
+  const routes = (await freePorts(size)).map((port) => `nats://127.0.0.1:${port}`);
+  const flags = (at: number) => ['-n', `n${at}`, '--cluster_name', 'test', '--cluster', routes[at] ?? ''];
+  return Promise.all(routes.map((_, at) => startOne(passwords, [...flags(at), '--routes', routes.join(',')])));
+}
+
+function freshPasswords(): NatsPasswords {
+  return Object.fromEntries(NATS_USERS.map((user) => [user, `p${randomBytes(16).toString('hex')}`])) as NatsPasswords;
+}
+
+async function startOne(passwords: NatsPasswords, flags: readonly string[]): Promise<TestNatsServer> {
   const folder = await mkdtemp(join(tmpdir(), 'belfry-nats-'));
-  const passwords = Object.fromEntries(
-    NATS_USERS.map((user) => [user, `p${randomBytes(16).toString('hex')}`]),
-  ) as NatsPasswords;
   const users = Object.fromEntries(NATS_USERS.map((user) => [user, { user, password: passwords[user] }])) as Record<
     NatsUser,
     NatsCredentials
   >;
   const env = passwordVariables(passwords);
-  let running = await launch(folder, env, '-1');
+  let running = await launch(folder, env, '-1', flags);
   const { url } = running;
   return {
     url,
@@ -62,7 +76,7 @@ export async function startNatsServer(): Promise<TestNatsServer> {
     freeze: () => void running.child.kill('SIGSTOP'),
     thaw: () => void running.child.kill('SIGCONT'),
     async start() {
-      running = await launch(folder, env, new URL(url).port);
+      running = await launch(folder, env, new URL(url).port, flags);
     },
     async stop() {
       await killed(running.child);
@@ -82,10 +96,15 @@ export function findNatsServer(): string {
   return found;
 }
 
-async function launch(folder: string, env: Readonly<Record<string, string>>, port: string) {
+async function launch(
+  folder: string,
+  env: Readonly<Record<string, string>>,
+  port: string,
+  ownFlags: readonly string[],
+) {
   const ports = await mkdtemp(join(folder, 'ports-'));
   await mkdir(join(folder, 'store'), { recursive: true });
-  const flags = ['-c', join(REPOSITORY, 'nats.conf'), '-n', 'test', '-a', '127.0.0.1', '-p', port];
+  const flags = [...ownFlags, '-c', join(REPOSITORY, 'nats.conf'), '-a', '127.0.0.1', '-p', port];
   const child = spawn(findNatsServer(), [...flags, '-sd', join(folder, 'store'), '--ports_file_dir', ports], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -93,10 +93,11 @@ describe('the broker in memory', () => {
     hub.hold('frozen-1');
     const attempt = frozen.records.append(LOG, bytes('stale'), 0, 10_000);
     await clock.advanceAndSettle(100);
-    for (const connection of await system.connectionsOf('belfry.frozen-1.', 100)) await system.kick(connection, 100);
+    const found = await system.connectionsOf('belfry.frozen-1.', 100);
+    for (const connection of found.connections) await system.kick(connection, 100);
     await clock.advanceAndSettle(0);
     expect(gone).toHaveLength(4);
-    expect(await system.connectionsOf('belfry.frozen-1.', 100)).toEqual([]);
+    expect(await system.connectionsOf('belfry.frozen-1.', 100)).toEqual({ connections: [], isComplete: true });
     expect(frozen.control.status()).toBe('connected');
     hub.release('frozen-1');
     await clock.advanceAndSettle(0);
