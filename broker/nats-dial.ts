@@ -14,8 +14,10 @@ import { defined } from '../platform/assert.ts';
 import { limits } from '../platform/limits.ts';
 import { BrokerUnusableError, clientName } from './broker.ts';
 
-/** The oldest server that we are tested with; compare and set is broken at three replicas before 2.9.21. */
+/** The oldest server that we are tested with. */
 export const NATS_VERSION_MIN = '2.10.27';
+/** Before it, a compare-and-set on a stream with three replicas can have two winners. */
+const NATS_VERSION_SAFE = '2.9.21';
 
 export interface NatsAccess {
   readonly servers: readonly string[];
@@ -37,12 +39,42 @@ export async function dial(access: NatsAccess, lane: string): Promise<NatsConnec
   } catch (cause) {
     throw new BrokerUnusableError(reasonOf(access, cause), { cause });
   }
-  const { version } = serverOf(connection);
-  if (atLeast(version, NATS_VERSION_MIN)) return connection;
+  const refusal = versionRefusal(`nats-server at ${urlsOf(access)}`, serverOf(connection).version);
+  if (refusal === undefined) return connection;
   await connection.close();
-  throw new BrokerUnusableError(
-    `nats-server at ${urlsOf(access)} is ${version}; ${NATS_VERSION_MIN} or newer is needed`,
-  );
+  throw new BrokerUnusableError(refusal);
+}
+
+/**
+ * Looks at every server of the cluster that tells its address: a stream's leader may be any of them. Whoever is away is
+ * looked at when a role connects to it.
+ * @throws BrokerUnusableError in one line that names the first that is too old.
+ */
+export async function checkEveryVersion(access: NatsAccess, connection: NatsConnection): Promise<void> {
+  const urls = new Set([...access.servers, ...(serverOf(connection).connect_urls ?? [])]);
+  const refusals = await Promise.all([...urls].map((url) => refusalAt({ ...access, servers: [url] })));
+  const [refusal] = refusals.filter((line) => line !== undefined);
+  if (refusal !== undefined) throw new BrokerUnusableError(refusal);
+}
+
+async function refusalAt(access: NatsAccess): Promise<string | undefined> {
+  try {
+    const connection = await connect({ ...optionsOf(access, 'version'), ignoreClusterUpdates: true });
+    const { version } = serverOf(connection);
+    await connection.close();
+    return versionRefusal(`nats-server at ${urlsOf(access)}`, version);
+  } catch {
+    return undefined;
+  }
+}
+
+/** In one line why a server of this version is not used; undefined when it is. */
+export function versionRefusal(server: string, version: string): string | undefined {
+  if (atLeast(version, NATS_VERSION_MIN)) return undefined;
+  const why = atLeast(version, NATS_VERSION_SAFE)
+    ? 'older ones were never tried'
+    : `before ${NATS_VERSION_SAFE} two writers can both win a compare-and-set with three replicas`;
+  return `${server} is ${version}; ${NATS_VERSION_MIN} or newer is needed: ${why}`;
 }
 
 export function inboxPrefixOf(access: NatsAccess): string {

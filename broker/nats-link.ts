@@ -10,11 +10,13 @@
  *     load with what the next turns publish (send-pace.ts): the library alone writes after each of the turn's callbacks,
  *     and the system call was the dearest part of a post.
  *     Everything else that is said to the server (subscriptions, flushes) is said after `sendOutgoing`.
+ * N4  A server that is too old is left again at once: the link stays disconnected until it finds another.
  */
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
-import type { ConnectionRef, LaneStatus } from './broker.ts';
+import { BrokerUnusableError, type ConnectionRef, type LaneStatus } from './broker.ts';
+import { versionRefusal } from './nats-dial.ts';
 import { PublishWriter } from './publish-writer.ts';
 import { SendPace } from './send-pace.ts';
 
@@ -137,10 +139,19 @@ export class NatsLink {
   async #follow(onError: (lane: string, error: Error) => void): Promise<void> {
     for await (const event of this.connection.status()) {
       if (event.type === 'disconnect') this.#become('disconnected');
-      else if (event.type === 'reconnect') this.#become('connected');
+      else if (event.type === 'reconnect') this.#reconnected(onError);
       else if (event.type === 'close') this.#become('closed');
       else if (event.type === 'error') onError(this.lane, event.error);
     }
+  }
+
+  /** N4 */
+  #reconnected(onError: (lane: string, error: Error) => void): void {
+    const { server_name: name = '', version = '' } = this.connection.info ?? {};
+    const refusal = versionRefusal(`nats-server ${name}`, version);
+    if (refusal === undefined) return this.#become('connected');
+    onError(this.lane, new BrokerUnusableError(refusal));
+    void this.connection.reconnect().catch((error: unknown) => onError(this.lane, error as Error));
   }
 
   #become(status: LaneStatus): void {

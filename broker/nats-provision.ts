@@ -22,7 +22,7 @@ import { type Clock, systemClock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import { BrokerUnusableError } from './broker.ts';
 import { checkLayout, type ClusterLayout, writeLayout } from './layout.ts';
-import { dial, type NatsAccess, serverOf, urlsOf } from './nats-dial.ts';
+import { checkEveryVersion, dial, type NatsAccess, serverOf, urlsOf } from './nats-dial.ts';
 import { NatsKeyValue } from './nats-key-value.ts';
 import { NatsLink } from './nats-link.ts';
 import { BUCKET_CLUSTER, BUCKET_DIRECTORY, BUCKET_TOKENS, SNAPSHOT_STREAM, subjects } from './subjects.ts';
@@ -40,6 +40,7 @@ export async function provisionNats(
   checkLayout(layout);
   const connection = await dial(access, 'provision');
   try {
+    if (layout.replicas > 1) await checkEveryVersion(access, connection);
     if (serverOf(connection).jetstream !== true) throw new Error('it runs without JetStream');
     await makeAll(connection, layout, clock);
   } catch (cause) {

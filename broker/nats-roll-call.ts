@@ -19,6 +19,7 @@ const OVERLAP = 64;
 export interface ServerStatus {
   readonly id: string;
   readonly name: string;
+  readonly version: string;
   /** Servers of the cluster, as JetStream knows it; undefined from a server that stands alone or does not know yet. */
   readonly clusterSize: number | undefined;
 }
@@ -54,8 +55,17 @@ export class RollCall {
     return [...this.#found.values()];
   }
 
+  get servers(): readonly ServerStatus[] {
+    return [...this.#servers.values()];
+  }
+
+  /** R1 alone. */
+  get isEverybodyHere(): boolean {
+    return this.#namesMissing() <= 0;
+  }
+
   get isComplete(): boolean {
-    if (this.#namesMissing() > 0) return false;
+    if (!this.isEverybodyHere) return false;
     return [...this.#servers.keys(), ...this.#lists.keys()].every((id) => this.#lists.get(id)?.isFull === true);
   }
 
@@ -78,10 +88,9 @@ export class RollCall {
 
   /** R1; infinite while nobody knows how many there are. */
   #namesMissing(): number {
-    const servers = [...this.#servers.values()];
-    const size = Math.max(this.#standsAlone ? 1 : 0, ...servers.map(({ clusterSize }) => clusterSize ?? 0));
+    const size = Math.max(this.#standsAlone ? 1 : 0, ...this.servers.map(({ clusterSize }) => clusterSize ?? 0));
     if (size === 0) return Number.POSITIVE_INFINITY;
-    return size - new Set(servers.map(({ name }) => name)).size;
+    return size - new Set(this.servers.map(({ name }) => name)).size;
   }
 }
 

@@ -4,9 +4,10 @@
  */
 import { createInbox, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { type Clock, systemClock } from '../platform/clock.ts';
+import { limits } from '../platform/limits.ts';
 import { type Logger, silentLogger } from '../platform/logger.ts';
-import type { BrokerSystem, ConnectionList, ConnectionRef } from './broker.ts';
-import { dial, inboxPrefixOf, type NatsAccess, serverOf } from './nats-dial.ts';
+import { BrokerUnusableError, type BrokerSystem, type ConnectionList, type ConnectionRef } from './broker.ts';
+import { dial, inboxPrefixOf, type NatsAccess, serverOf, versionRefusal } from './nats-dial.ts';
 import { guarded, NatsLink } from './nats-link.ts';
 import { type ConnectionPage, pageQuery, RollCall } from './nats-roll-call.ts';
 import { ReplyMux } from './reply-mux.ts';
@@ -29,7 +30,20 @@ export async function connectNatsSystem(options: NatsSystemOptions): Promise<Bro
   const link = new NatsLink('system', connection, clock, (lane, error) => logger.warn('nats_error', { lane, error }));
   const system = new NatsSystem(link, clock, inboxPrefixOf(options));
   await connection.flush();
+  const [refusal] = await system.refusals();
+  if (refusal !== undefined) {
+    await system.close();
+    throw new BrokerUnusableError(refusal);
+  }
+  link.onStatus((status) => {
+    if (status === 'connected') void system.refusals().then((reasons) => complain(logger, reasons));
+  });
   return system;
+}
+
+/** Whoever is at work goes on: one server that should not have been added is no reason to end them all. */
+function complain(logger: Logger, reasons: readonly string[]): void {
+  for (const reason of reasons) logger.error('nats_server_too_old', { reason });
 }
 
 class NatsSystem implements BrokerSystem {
@@ -93,6 +107,20 @@ class NatsSystem implements BrokerSystem {
     return { connections: call.connections, isComplete: call.isComplete };
   }
 
+  /** Why servers of the cluster should not be used, of those that answer; a single one was looked at when it was dialled. */
+  async refusals(): Promise<readonly string[]> {
+    if (!this.#link.connected || serverOf(this.#connection).cluster === undefined) return [];
+    const call = new RollCall('', false);
+    const done = new AbortController();
+    const end = this.#askAll('STATSZ', '', (message) => {
+      noteStatus(call, message);
+      if (call.isEverybodyHere) done.abort();
+    });
+    await this.#clock.sleep(limits.controlRequestMs, done.signal);
+    end();
+    return call.servers.flatMap(({ name, version }) => versionRefusal(`nats-server ${name}`, version) ?? []);
+  }
+
   async close(): Promise<void> {
     this.#mux.stop();
     await this.#connection.close();
@@ -132,7 +160,7 @@ class NatsSystem implements BrokerSystem {
 
 /** The fields of the server's events and answers that matter here. */
 interface SystemMessage {
-  readonly server?: { readonly id?: string; readonly name?: string };
+  readonly server?: { readonly id?: string; readonly name?: string; readonly ver?: string };
   readonly client?: { readonly id?: number; readonly name?: string };
   readonly data?: {
     readonly offset?: number;
@@ -145,9 +173,9 @@ interface SystemMessage {
 
 function noteStatus(call: RollCall, message: Msg): void {
   const body = parse(message);
-  const { id, name } = body?.server ?? {};
-  if (id === undefined || name === undefined) return;
-  call.noteServer({ id, name, clusterSize: body?.statsz?.jetstream?.meta?.cluster_size });
+  const { id, name, ver: version } = body?.server ?? {};
+  if (id === undefined || name === undefined || version === undefined) return;
+  call.noteServer({ id, name, version, clusterSize: body?.statsz?.jetstream?.meta?.cluster_size });
 }
 
 function pageOf(message: Msg): ConnectionPage | undefined {

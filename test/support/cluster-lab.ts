@@ -7,7 +7,7 @@
  */
 import { expect } from 'vitest';
 import type { Broker } from '../../broker/broker.ts';
-import { MemoryBrokerHub } from '../../broker/memory-broker.ts';
+import { MemoryBrokerHub, type MemoryHubOptions } from '../../broker/memory-broker.ts';
 import { CommandRouter } from '../../cluster/command-router.ts';
 import { startMemberNode, type MemberNode } from '../../cluster/member-node.ts';
 import type { HotBudget } from '../../cluster/hot-budget.ts';
@@ -158,6 +158,12 @@ export interface LabWorker {
   evicted: boolean;
 }
 
+export interface LabOptions extends Pick<MemoryHubOptions, 'latencyMs' | 'fate'> {
+  readonly seed?: number;
+  readonly system?: boolean;
+  readonly slots?: number;
+}
+
 export class ClusterLab {
   readonly clock = new ManualClock();
   readonly rng: SeededRng;
@@ -169,11 +175,12 @@ export class ClusterLab {
   readonly slots: number;
   readonly #withSystem: boolean;
 
-  constructor(options: { seed?: number; system?: boolean; slots?: number } = {}) {
-    this.rng = new SeededRng(options.seed ?? 1);
-    this.slots = options.slots ?? 256;
-    this.#withSystem = options.system ?? true;
-    this.hub = new MemoryBrokerHub({ clock: this.clock, rng: this.rng });
+  constructor(options: LabOptions = {}) {
+    const { seed = 1, slots = 256, system = true, ...network } = options;
+    this.rng = new SeededRng(seed);
+    this.slots = slots;
+    this.#withSystem = system;
+    this.hub = new MemoryBrokerHub({ ...network, clock: this.clock, rng: this.rng });
   }
 
   /** K1 */
@@ -299,8 +306,11 @@ export class ClusterLab {
   }
 
   async stop(): Promise<void> {
-    const stopped = Promise.all(this.workers.map(({ node }) => node.stop()));
-    await this.run(10);
+    let isStopped = false;
+    const stopped = Promise.all(this.workers.map(({ node }) => node.stop())).then(() => {
+      isStopped = true;
+    });
+    while (!isStopped) await this.run(10);
     await stopped;
   }
 }

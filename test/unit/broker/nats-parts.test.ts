@@ -1,13 +1,15 @@
 /** The parts of the NATS implementation that need no server, or one that only says hello. */
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BrokerUnusableError } from '../../../broker/broker.ts';
-import { atLeast, dial, NATS_VERSION_MIN, urlsOf } from '../../../broker/nats-dial.ts';
+import { atLeast, checkEveryVersion, dial, NATS_VERSION_MIN, urlsOf } from '../../../broker/nats-dial.ts';
+import { NatsLink } from '../../../broker/nats-link.ts';
 import { acknowledgedSequence } from '../../../broker/nats-record-store.ts';
 import { subjectMatches } from '../../../broker/subject-match.ts';
+import { systemClock } from '../../../platform/clock.ts';
+import { until } from '../../support/until.ts';
 
 const access = (url: string) => ({ servers: [url], user: 'worker', password: 'secret', incarnation: 'w-1' });
 
@@ -47,6 +49,46 @@ describe('an acknowledgement', () => {
   });
 });
 
+interface FakeServer {
+  readonly url: string;
+  version: string;
+  /** Addresses of its cluster's servers, as it tells them. */
+  others: readonly string[];
+  /** Every connection, now. */
+  drop(): void;
+  close(): void;
+}
+
+/** It says hello and answers pings. */
+async function startFakeServer(version: string): Promise<FakeServer> {
+  const sockets = new Set<Socket>();
+  const listener = createServer((socket) => {
+    sockets.add(socket);
+    const info = { server_id: 'FAKE', server_name: 'fake', go: 'go', host: 'h', port: 1, max_payload: 1024, proto: 1 };
+    const cluster = { connect_urls: server.others.map((url) => new URL(url).host) };
+    const hello = { ...info, ...cluster, version: server.version, client_id: 1, headers: true };
+    socket.write(`INFO ${JSON.stringify(hello)}\r\n`);
+    socket.on('data', (data) => {
+      if (data.includes('PING')) socket.write('PONG\r\n');
+    });
+    socket.on('error', () => undefined);
+  }).listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const server: FakeServer = {
+    url: `nats://127.0.0.1:${(listener.address() as AddressInfo).port}`,
+    version,
+    others: [],
+    drop: () => {
+      for (const socket of sockets) socket.destroy();
+    },
+    close: () => {
+      listener.close();
+      server.drop();
+    },
+  };
+  return server;
+}
+
 describe('a server', () => {
   it('is new enough from its minimum version on', () => {
     expect(
@@ -57,30 +99,46 @@ describe('a server', () => {
     );
   });
 
-  it('that is too old is refused in one line', async () => {
-    const old = createServer((socket) => {
-      const info = {
-        server_id: 'OLD',
-        server_name: 'old',
-        version: '2.9.10',
-        go: 'go',
-        host: 'h',
-        port: 1,
-        max_payload: 1024,
-        proto: 1,
-        client_id: 1,
-      };
-      socket.write(`INFO ${JSON.stringify({ ...info, headers: true })}\r\n`);
-      socket.on('data', (data) => {
-        if (data.includes('PING')) socket.write('PONG\r\n');
-      });
-      socket.on('error', () => undefined);
-    }).listen(0, '127.0.0.1');
-    await once(old, 'listening');
-    const url = `nats://127.0.0.1:${(old.address() as AddressInfo).port}`;
-    const refusal = await refusalOf(url);
-    expect(refusal).toBe(`nats-server at ${url} is 2.9.10; ${NATS_VERSION_MIN} or newer is needed`);
+  it('that is too old is refused in one line, and why', async () => {
+    const old = await startFakeServer('2.9.10');
+    expect(await refusalOf(old.url)).toBe(
+      `nats-server at ${old.url} is 2.9.10; ${NATS_VERSION_MIN} or newer is needed: ` +
+        'before 2.9.21 two writers can both win a compare-and-set with three replicas',
+    );
+    old.version = '2.10.26';
+    expect(await refusalOf(old.url)).toMatch(/ is 2\.10\.26; .*: older ones were never tried$/);
     old.close();
+  });
+
+  it('that is too old is found behind another one, and one that is away is not waited for', async () => {
+    const [fresh, old, away] = await Promise.all(['2.10.27', '2.9.10', '2.9.10'].map(startFakeServer));
+    if (fresh === undefined || old === undefined || away === undefined) throw new Error('three servers were asked for');
+    away.close();
+    fresh.others = [old.url, away.url];
+    const connection = await dial(access(fresh.url), 'commands');
+    await expect(checkEveryVersion(access(fresh.url), connection)).rejects.toThrow(/ is 2\.9\.10; /);
+    old.version = '2.11.0';
+    await checkEveryVersion(access(fresh.url), connection);
+    await connection.close();
+    for (const server of [fresh, old]) server.close();
+  });
+
+  it('that is too old is left again when a connection comes back to it', async () => {
+    const server = await startFakeServer('2.10.27');
+    const complaints: string[] = [];
+    const connection = await dial(access(server.url), 'commands');
+    const link = new NatsLink('commands', connection, systemClock, (_lane, { message }) => complaints.push(message));
+    server.version = '2.9.10';
+    server.drop();
+    await until('the old server to be left twice', () => complaints.length > 1);
+    expect([link.status(), complaints[0]]).toEqual([
+      'disconnected',
+      expect.stringMatching(/^nats-server .* is 2\.9\.10; /),
+    ]);
+    server.version = '2.10.27';
+    await until('the connection to be back', () => link.connected);
+    await connection.close();
+    server.close();
   });
 
   it('that is absent is named in one line', async () => {

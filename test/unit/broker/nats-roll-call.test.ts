@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { type ConnectionPage, RollCall } from '../../../broker/nats-roll-call.ts';
 
 const OURS = 'belfry.w-1.';
-const status = (name: string, clusterSize: number | undefined = 3, id = name) => ({ id, name, clusterSize });
+const status = (name: string, clusterSize: number | undefined = 3, id = name) => ({
+  id,
+  name,
+  version: '2.10.27',
+  clusterSize,
+});
 const cids = (first: number, count: number) => Array.from({ length: count }, (_, at) => ({ cid: first + at }));
 
 function page(server: string, connections: ConnectionPage['connections'], offset = 0, total = offset): ConnectionPage {
@@ -35,7 +40,7 @@ describe('a list of connections', () => {
   it('is not while a server of the cluster cannot say how large it is', () => {
     expect(answered(['n0', 'n1'], undefined).isComplete).toBe(false);
     const starting = new RollCall(OURS, false);
-    starting.noteServer({ id: 'n0', name: 'n0', clusterSize: undefined });
+    starting.noteServer({ id: 'n0', name: 'n0', version: '2.10.27', clusterSize: undefined });
     starting.notePage(page('n0', []));
     expect(starting.isComplete).toBe(false);
   });
@@ -59,7 +64,7 @@ describe('a list of connections', () => {
     const call = new RollCall(OURS, true);
     call.notePage(page('n0', []));
     expect(call.isComplete).toBe(false);
-    call.noteServer({ id: 'n0', name: 'n0', clusterSize: undefined });
+    call.noteServer({ id: 'n0', name: 'n0', version: '2.10.27', clusterSize: undefined });
     expect(call.isComplete).toBe(true);
   });
 });
@@ -67,7 +72,7 @@ describe('a list of connections', () => {
 describe('a list of more connections than one page holds', () => {
   const alone = (): RollCall => {
     const call = new RollCall(OURS, true);
-    call.noteServer({ id: 'n0', name: 'n0', clusterSize: undefined });
+    call.noteServer({ id: 'n0', name: 'n0', version: '2.10.27', clusterSize: undefined });
     return call;
   };
 

@@ -248,20 +248,6 @@ describe('a cluster', () => {
     await lab.stop();
   });
 
-  it('stays safe with two ring managers: each write is a compare-and-set', async () => {
-    const { lab, workers } = await startLab(['a', 'b', 'c']);
-    const manager = workers.find(({ node }) => node.isRingManager())!;
-    const rival = workers.find((worker) => worker !== manager)!;
-    const bucket = lab.hub.connect('thief').kv(BUCKET_CLUSTER);
-    await bucket.put('manager', Buffer.from(JSON.stringify({ incarnation: rival.incarnation })));
-    await lab.run(1);
-    lab.startWorker('d');
-    lab.kill(workers.find((worker) => worker !== manager && worker !== rival)!);
-    await lab.settled(5_000);
-    await lab.until('shares to be even', () => Math.max(...lab.shares()) === 86, 5_000);
-    await lab.stop();
-  });
-
   it('drains a node by its name when it is asked to', async () => {
     const { lab, workers } = await startLab(['a', 'b']);
     let isAsked = false;

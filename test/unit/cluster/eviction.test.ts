@@ -52,7 +52,10 @@ describe('an eviction', () => {
   });
 
   it('is unsure while a server is silent, and does not wait for it for long', async () => {
-    const { result, tookMs } = await evictionWith([{ ...partial, connections: [{ server: 'n1', client: 7 }] }, partial]);
+    const { result, tookMs } = await evictionWith([
+      { ...partial, connections: [{ server: 'n1', client: 7 }] },
+      partial,
+    ]);
     expect(result).toBe('unsure');
     expect(tookMs).toBeLessThanOrEqual((limits.evictionSilentRounds + 2) * limits.evictionRoundMs);
   });
