@@ -39,7 +39,7 @@ async function closeAll(dead: Incarnation, system: BrokerSystem, options: Evicti
   const { clock } = options;
   const deadlineMs = clock.monotonicMs() + limits.evictionMs;
   let silentRounds = 0;
-  while (clock.monotonicMs() < deadlineMs && silentRounds < limits.evictionSilentRounds) {
+  while (clock.monotonicMs() < deadlineMs && silentRounds < limits.evictionSilentRoundsMax) {
     const listed = await list(dead, system, options);
     if (listed === undefined) await clock.sleep(limits.confirmRetryMs);
     else if (listed.connections.length > 0) await closeThese(listed.connections, system, clock);

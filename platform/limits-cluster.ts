@@ -41,7 +41,7 @@ export const clusterLimits = {
   evictionRoundMs: 100,
   evictionMs: 1_000,
   /** Rounds in which a broker's server did not answer and all others have closed everything. Beyond: `fence`, too. */
-  evictionSilentRounds: 3,
+  evictionSilentRoundsMax: 3,
   /** One request to the broker or another node on the control lane. Beyond: tried again by the next round. */
   controlRequestMs: 150,
   /** Between two rounds of the ring manager, and of a member that waits to be confirmed. */

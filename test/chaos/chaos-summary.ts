@@ -41,8 +41,8 @@ function faultLines({ faults, posts }: Recorder): string[] {
   });
 }
 
-/** The slowest post of each channel around the fault. */
-function pauses({ atMs }: Fault, posts: readonly PostRecord[]): number[] {
+/** The slowest post of each channel around the fault, in ms. */
+export function pauses({ atMs }: Fault, posts: readonly PostRecord[]): number[] {
   const slowest = new Map<string, number>();
   for (const { channel, sentMs, acked } of posts) {
     const endMs = acked?.atMs ?? Infinity;

@@ -1,6 +1,7 @@
 /**
- * Three nats-servers, streams with three replicas: any one of them may be killed, the leader of the log included. Nothing
- * acknowledged is lost, posts go through again once the others have elected a leader, and nobody stays with an old view.
+ * Three nats-servers, streams with three replicas: any one of them may be killed, the leader of the log included, and so
+ * may workers, also while one of the servers stands still. Nothing acknowledged is lost, posts go through again once there
+ * is a leader and an owner, and nobody stays with an old view.
  */
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -83,6 +84,40 @@ async function victimWhich(isLeader: boolean): Promise<Victim> {
   return victim;
 }
 
+function anyWorker(): Victim {
+  const [worker] = cluster.running('worker');
+  if (worker === undefined) throw new Error('no worker runs');
+  return worker;
+}
+
+/** False also while nobody can tell. */
+async function isDeclaredDead({ id }: Victim): Promise<boolean> {
+  const workers = (await cluster.info())?.['workers'] as readonly { readonly id: string }[] | undefined;
+  return workers?.every((worker) => worker.id !== id) === true;
+}
+
+/** Posts and listens while harm is done, and checks the history when everything is well again. */
+async function underLoad(what: string, harm: (postsGoThrough: () => Promise<void>) => Promise<void>): Promise<void> {
+  await cluster.settled();
+  await until('all replicas to be current', allReplicasCurrent, backMs);
+  const run = new ChaosRun(cluster);
+  await run.begin({ channels: 4, posters: 4, periodMs: 80 });
+  const { recorder } = run;
+  const channelsOf = (posts: readonly { readonly channel: string }[]) => new Set(posts.map(({ channel }) => channel));
+  await until('every channel to be posted to', () => run.acknowledged > 40 && channelsOf(recorder.posts).size === 4);
+  const fault = recorder.fault(what);
+  await harm(async () => {
+    const sinceMs = recorder.now();
+    const since = () => recorder.posts.filter(({ sentMs, acked }) => sentMs > sinceMs && acked !== undefined);
+    await until('posts in every channel', () => channelsOf(since()).size === 4, recoveryMsMax);
+  });
+  fault.untilMs = recorder.now();
+  const breaches = await run.finish();
+  const story = summarise(recorder, 0, breaches);
+  if (process.env['BELFRY_SHOW'] !== undefined) process.stdout.write(story);
+  expect(describeBreaches(breaches), story).toBe('');
+}
+
 describe('three nats-servers', () => {
   test('start anew when one of them cannot start with the others', () => {
     expect(cluster.log()).toMatch(/^belfry dev: the nats-servers start again: nats-2 did not start: exit code 1/m);
@@ -94,35 +129,51 @@ describe('three nats-servers', () => {
   ])(
     'lose %s: nothing acknowledged is lost, and all goes on by itself',
     async (_what, isLeader) => {
-      await until('all replicas to be current', allReplicasCurrent, backMs);
-      const run = new ChaosRun(cluster);
-      await run.begin({ channels: 4, posters: 4, periodMs: 80 });
-      const { recorder } = run;
-      const channels = () => new Set(recorder.posts.map(({ channel }) => channel));
-      await until('every channel to be posted to', () => run.acknowledged > 40 && channels().size === 4);
-      const victim = await victimWhich(isLeader);
-      const fault = recorder.fault(`kill ${victim.id}`);
-      cluster.signal(victim, 'SIGKILL');
-      const sentSince = () => recorder.posts.filter(({ sentMs, acked }) => sentMs > fault.atMs && acked !== undefined);
-      await until(
-        'posts in every channel',
-        () => new Set(sentSince().map(({ channel }) => channel)).size === 4,
-        recoveryMsMax,
-      );
-      fault.untilMs = recorder.now();
-      await until(`${victim.id} to be back`, () => cluster.isBack(victim), backMs);
-      const breaches = await run.finish();
-      const story = summarise(recorder, 0, breaches);
-      if (process.env['BELFRY_SHOW'] !== undefined) process.stdout.write(story);
-      expect(describeBreaches(breaches), story).toBe('');
+      await underLoad('kill a nats-server', async (postsGoThrough) => {
+        const victim = await victimWhich(isLeader);
+        cluster.signal(victim, 'SIGKILL');
+        await postsGoThrough();
+        await until(`${victim.id} to be back`, () => cluster.isBack(victim), backMs);
+      });
     },
     120_000,
   );
 
+  test('see a worker killed: its slots move, and nothing is lost', async () => {
+    await underLoad('kill a worker', async (postsGoThrough) => {
+      const victim = anyWorker();
+      cluster.signal(victim, 'SIGKILL');
+      await postsGoThrough();
+      await until(`${victim.id} to be back`, () => cluster.isBack(victim), backMs);
+    });
+  }, 120_000);
+
+  test('see a worker stand still until it was replaced: it ends when it wakes, and nothing is lost', async () => {
+    await underLoad('freeze a worker', async (postsGoThrough) => {
+      const victim = anyWorker();
+      cluster.signal(victim, 'SIGSTOP');
+      await until(`${victim.id} to be declared dead`, () => isDeclaredDead(victim), recoveryMsMax);
+      await postsGoThrough();
+      cluster.signal(victim, 'SIGCONT');
+      await until(`${victim.id} to be back`, () => cluster.isBack(victim), backMs);
+    });
+  }, 120_000);
+
+  // A worker's connections are spread over all three, so that the silent one has some of them.
+  test('stand still, one of them, while a worker dies: it is replaced all the same, and nothing is lost', async () => {
+    await underLoad('freeze a nats-server, kill a worker', async (postsGoThrough) => {
+      const [silent, victim] = [await victimWhich(false), anyWorker()];
+      cluster.signal(silent, 'SIGSTOP');
+      cluster.signal(victim, 'SIGKILL');
+      await postsGoThrough();
+      cluster.signal(silent, 'SIGCONT');
+      await until(`${victim.id} to be back`, () => cluster.isBack(victim), backMs);
+    });
+  }, 120_000);
+
   test('leave no watch deaf: the next change of the table reaches every node', async () => {
-    const [worker] = cluster.running('worker');
+    const worker = anyWorker();
     const before = (await cluster.info())?.['view'];
-    if (worker === undefined) throw new Error('no worker runs');
     cluster.signal(worker, 'SIGTERM');
     await until(`${worker.id} to be back`, () => cluster.isBack(worker), backMs);
     await cluster.settled();

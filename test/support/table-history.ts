@@ -15,7 +15,7 @@ import type { ClusterLab, LabWorker } from './cluster-lab.ts';
 /** The watcher's own connection: a lab's faults leave it alone. */
 export const HISTORIAN = 'historian-1';
 
-const stepMs = 2;
+const stepMs = 4;
 
 export class TableHistory {
   /** Tables written since it looks. */

@@ -57,7 +57,7 @@ describe('an eviction', () => {
       partial,
     ]);
     expect(result).toBe('unsure');
-    expect(tookMs).toBeLessThanOrEqual((limits.evictionSilentRounds + 2) * limits.evictionRoundMs);
+    expect(tookMs).toBeLessThanOrEqual((limits.evictionSilentRoundsMax + 2) * limits.evictionRoundMs);
   });
 
   it('is sure when the slow server answers in a later round, and closes what stood there', async () => {
