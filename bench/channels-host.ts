@@ -11,7 +11,7 @@ import { packHot, type HotStream } from '../actors/hot-slot.ts';
 import type { BrokerMessage } from '../broker/broker.ts';
 import { connectNats } from '../broker/nats-broker.ts';
 import type { NatsAccess } from '../broker/nats-dial.ts';
-import { SLOTS } from '../broker/subjects.ts';
+import { COMMAND_QUEUE, SLOTS, subjects } from '../broker/subjects.ts';
 import { HotBudget } from '../cluster/hot-budget.ts';
 import { slotOf } from '../cluster/slots.ts';
 import { systemClock } from '../platform/clock.ts';
@@ -44,8 +44,6 @@ export type ChannelsHost = {
       readonly access: NatsAccess;
       readonly gateway: GatewayRef;
       readonly partitions: number;
-      /** Where commands come: `<prefix>.<slot>`. */
-      readonly commands: string;
       /** Live channels; those below `logs` have a log, that ends at `seq`. */
       readonly live: number;
       readonly seq: number;
@@ -71,9 +69,9 @@ const pauses = new PerformanceObserver((list) => {
 });
 
 serveLoad<ChannelsHost>({
-  async open({ access, gateway, partitions, commands, live, seq, regionBatchGatewaysCount }) {
+  async open({ access, gateway, partitions, live, seq, regionBatchGatewaysCount }) {
     const ways = regionBatchGatewaysCount === undefined ? {} : { regionBatchGatewaysCount };
-    host = await createHost(access, { partitions, team: 'T0BENCH' as TeamId, ...ways }, commands);
+    host = await createHost(access, { partitions, team: 'T0BENCH' as TeamId, ...ways });
     host.gatewaysAlive(new Map([[gateway.incarnation, gateway.region]]));
     const before = await measureMemory(systemClock);
     const startMs = systemClock.monotonicMs();
@@ -96,7 +94,7 @@ serveLoad<ChannelsHost>({
   },
 });
 
-async function createHost(access: NatsAccess, settings: SlotHostSettings, commands: string): Promise<RunningSlotHost> {
+async function createHost(access: NatsAccess, settings: SlotHostSettings): Promise<RunningSlotHost> {
   const broker = await connectNats(access);
   const incarnation = access.incarnation as Incarnation;
   const made = createSlotHost({
@@ -110,9 +108,10 @@ async function createHost(access: NatsAccess, settings: SlotHostSettings, comman
     logger: silentLogger,
     metrics: createMetrics({ role: 'worker', id: 'bench', processMetrics: false }),
   });
-  const deliver = ({ subject, data, reply }: BrokerMessage): void =>
-    made.deliver(Number(subject.slice(subject.lastIndexOf('.') + 1)), data, reply);
-  broker.commands.subscribe(`${commands}.*`, deliver);
+  for (let slot = 0; slot < SLOTS; slot += 1) {
+    const deliver = ({ data, reply }: BrokerMessage): void => made.deliver(slot, data, reply);
+    broker.commands.subscribe(subjects.command(slot), deliver, { queue: COMMAND_QUEUE });
+  }
   await broker.commands.flush(5_000);
   return made;
 }

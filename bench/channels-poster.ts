@@ -46,7 +46,6 @@ export type ChannelsPoster = {
     readonly params: {
       readonly access: NatsAccess;
       readonly gateway: GatewayRef;
-      readonly commands: string;
       readonly logs: number;
       readonly records: number;
       readonly seed: number;
@@ -138,7 +137,7 @@ function eventOf(number: number, channel: ChannelId, record: number): DurableEve
 }
 
 async function listen(params: ChannelsPoster['listen']['params']): Promise<null> {
-  const { access, gateway, commands, logs, records, seed } = params;
+  const { access, gateway, logs, records, seed } = params;
   const rng = new SeededRng(seed);
   draw = () => rng.int(logs);
   firstSeq = records;
@@ -153,24 +152,18 @@ async function listen(params: ChannelsPoster['listen']['params']): Promise<null>
   });
   lane.subscribe(subjects.batch(gateway), hear);
   await lane.flush(settleMs);
-  speak = (number, command) => send(lane, self, `${commands}.`, number, command);
+  speak = (number, command) => send(lane, self, number, command);
   return null;
 }
 
-function send(
-  lane: Messaging,
-  self: Incarnation,
-  prefix: string,
-  number: number,
-  command: StreamCommand,
-): Promise<Reply> {
+function send(lane: Messaging, self: Incarnation, number: number, command: StreamCommand): Promise<Reply> {
   const stream = channelOf(number);
   requests += 1;
   const requestId = requests;
   return new Promise((settle) => {
     waiting.set(requestId, { settle });
     const bytes = encodeEnvelope({ to: 'stream', requestId, stream, command });
-    lane.publish(prefix + String(slotOf(stream)), bytes, subjects.reply(self, requestId));
+    lane.publish(subjects.command(slotOf(stream)), bytes, subjects.reply(self, requestId));
   });
 }
 

@@ -33,8 +33,6 @@ import { formatNumber } from './table.ts';
 const goals = { liveBytes: 200, delayMs: 20, coldMs: 2 };
 const showEveryMs = 500;
 const gateway: GatewayRef = { region: 'bench', incarnation: 'bench-gateway' as Incarnation };
-/** A name among those that worker and gateway may both use; nobody else listens there. */
-const commands = 'belfry.ctl.bench_channels';
 
 const options = defineOptions({
   live: {
@@ -93,11 +91,11 @@ class ChannelsSession implements Session {
     );
     const worker = this.#broker.access('worker', 'bench-worker');
     [this.#opened] = await this.#showing(this.#host.progress('opened', 'slots opened'), () =>
-      this.#host.callAll('open', { access: worker, gateway, partitions, commands, live, seq: records }),
+      this.#host.callAll('open', { access: worker, gateway, partitions, live, seq: records }),
     );
     const access = this.#broker.access('gateway', 'bench-gateway');
     const seed = this.#context.rng.int(2 ** 31);
-    await this.#poster.callAll('listen', { access, gateway, commands, logs, records, seed });
+    await this.#poster.callAll('listen', { access, gateway, logs, records, seed });
   }
 
   async run(): Promise<RunResult> {

@@ -4,7 +4,6 @@
  *
  * P1  Each acknowledged post comes to each gateway once, in its place, by whichever batches. Anything else fails the run.
  */
-import type { Messaging } from '../broker/broker.ts';
 import { connectNats } from '../broker/nats-broker.ts';
 import type { NatsAccess } from '../broker/nats-dial.ts';
 import { subjects } from '../broker/subjects.ts';
@@ -29,8 +28,6 @@ export type SpreadGateways = {
   readonly open: {
     readonly params: {
       readonly access: NatsAccess;
-      /** Where commands go: `<prefix>.<slot>`. */
-      readonly commands: string;
       readonly region: string;
       readonly gateways: number;
       readonly seed: number;
@@ -65,11 +62,10 @@ serveLoad<SpreadGateways>({
 });
 
 async function open(params: SpreadGateways['open']['params']): Promise<null> {
-  const { access, commands, region, gateways: count, seed } = params;
+  const { access, region, gateways: count, seed } = params;
   const broker = await connectNats({ ...access, records: false });
-  const lane = redirected(broker.commands, commands);
   const router = new CommandRouter({
-    ...{ lane, self: access.incarnation as Incarnation, clock: systemClock, logger: silentLogger },
+    ...{ lane: broker.commands, self: access.incarnation as Incarnation, clock: systemClock, logger: silentLogger },
   });
   const id = makePublicChannelId(new SeededRng(seed));
   const base = { id, team: 'T0BENCH' as TeamId, kind: 'public', name: 'spread', creator: user } as const;
@@ -100,20 +96,6 @@ async function listen(at: number, access: NatsAccess, gateway: GatewayRef): Prom
     hear(at, decodeRegionEntries(decodeRegionHead(data))),
   );
   await lane.flush(settleMs);
-}
-
-/** The scenario's own worker has the slots; those of the `belfry dev` beside it must not hear of them. */
-function redirected(lane: Messaging, prefix: string): Messaging {
-  const command = /^belfry\.cmd/;
-  return {
-    publish: (subject, data, reply) => lane.publish(subject.replace(command, prefix), data, reply),
-    subscribe: (subject, handler, options) => lane.subscribe(subject, handler, options),
-    flush: (timeoutMs) => lane.flush(timeoutMs),
-    request: (subject, data, timeoutMs) => lane.request(subject, data, timeoutMs),
-    status: () => lane.status(),
-    onStatus: (listener) => lane.onStatus(listener),
-    connection: () => lane.connection(),
-  };
 }
 
 /** P1 */

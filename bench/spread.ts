@@ -29,7 +29,6 @@ import { formatNumber } from './table.ts';
 
 const warmUpSeconds = 1;
 const partitions = 1;
-const commands = 'belfry.ctl.bench_spread';
 
 /** Gateways of a region from which on it gets one copy: none has as many, or every one has. */
 const ways = { each: 1_000_000, region: 1 } as const;
@@ -122,15 +121,14 @@ class SpreadSession implements Session {
     { name, gateways, way }: { readonly name: string; readonly gateways: number; readonly way: Way },
   ): Promise<void> {
     this.#context.progress.show(`${gateways} gateways, ${way}: warming up`);
-    const prefix = `${commands}.${name}`;
     const gateway = { region: name, incarnation: `${name}-0` as never };
     await host.callAll('open', {
-      ...{ access: this.#broker.access('worker', `${name}-worker`), gateway, partitions, commands: prefix },
+      ...{ access: this.#broker.access('worker', `${name}-worker`), gateway, partitions },
       ...{ live: 0, seq: 0, regionBatchGatewaysCount: ways[way] },
     });
     const access = this.#broker.access('gateway', name);
     const seed = this.#context.rng.int(2 ** 31);
-    await load.callAll('open', { access, commands: prefix, region: name, gateways, seed });
+    await load.callAll('open', { access, region: name, gateways, seed });
     const { rate, bytes } = this.#options;
     const [warmUp] = await load.callAll('post', { rate, seconds: warmUpSeconds, bytes });
     this.#fail(gateways, way, warmUp?.failures ?? []);

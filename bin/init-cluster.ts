@@ -6,7 +6,7 @@ import type { Broker } from '../broker/broker.ts';
 import { connectNats } from '../broker/nats-broker.ts';
 import type { NatsAccess } from '../broker/nats-dial.ts';
 import { provisionNats } from '../broker/nats-provision.ts';
-import { BUCKET_CLUSTER, BUCKET_DIRECTORY, BUCKET_TOKENS } from '../broker/subjects.ts';
+import { BUCKET_CLUSTER, BUCKET_DIRECTORY } from '../broker/subjects.ts';
 import { createSettings, readSettings, type SettingsRead } from '../cluster/settings.ts';
 import type { Clock } from '../platform/clock.ts';
 import { UsageError } from '../platform/config.ts';
@@ -75,8 +75,7 @@ async function makeTeam(broker: Broker, name: string, rng: Rng): Promise<TeamRec
 }
 
 async function makeAdmin(broker: Broker, token: string, { clock, rng }: Means): Promise<void> {
-  const kv = broker.kv(BUCKET_TOKENS);
-  const tokens = createTokenStore({ kv, news: broker.control, clock, rng, logger: silentLogger });
+  const tokens = createTokenStore({ broker, clock, rng, logger: silentLogger });
   const installed = await tokens.install(token, { kind: 'admin', unlimited: true });
   tokens.stop();
   if (!installed) throw new UsageError('the admin token could not be written: the broker does not answer');

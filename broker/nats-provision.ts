@@ -25,7 +25,14 @@ import { checkLayout, type ClusterLayout, writeLayout } from './layout.ts';
 import { checkEveryVersion, dial, type NatsAccess, serverOf, urlsOf } from './nats-dial.ts';
 import { NatsKeyValue } from './nats-key-value.ts';
 import { NatsLink } from './nats-link.ts';
-import { BUCKET_CLUSTER, BUCKET_DIRECTORY, BUCKET_TOKENS, SNAPSHOT_STREAM, subjects } from './subjects.ts';
+import {
+  BUCKET_CLUSTER,
+  BUCKET_DIRECTORY,
+  BUCKET_SECRETS,
+  BUCKET_TOKENS,
+  SNAPSHOT_STREAM,
+  subjects,
+} from './subjects.ts';
 
 const STREAM_NAME_IN_USE = 10058;
 /** A cluster that has just started: no leader yet, or not all of its servers. */
@@ -123,7 +130,7 @@ async function makeStream(manager: JetStreamManager, config: NewStream): Promise
 
 async function makeBuckets(connection: NatsConnection, layout: ClusterLayout): Promise<void> {
   const buckets = new Kvm(connection);
-  for (const bucket of [BUCKET_CLUSTER, BUCKET_DIRECTORY, BUCKET_TOKENS]) {
+  for (const bucket of [BUCKET_CLUSTER, BUCKET_DIRECTORY, BUCKET_TOKENS, BUCKET_SECRETS]) {
     await buckets.create(bucket, { replicas: layout.replicas, allow_direct: false, storage: StorageType.File });
   }
 }

@@ -13,6 +13,8 @@ export const COMMAND_QUEUE = 'owner';
 export const BUCKET_CLUSTER = 'belfry_cluster';
 export const BUCKET_DIRECTORY = 'belfry_directory';
 export const BUCKET_TOKENS = 'belfry_tokens';
+/** What is kept as it is, and read by webapps only. */
+export const BUCKET_SECRETS = 'belfry_secrets';
 /** Snapshots: last value per subject. */
 export const SNAPSHOT_STREAM = 'BELFRY_SNAP';
 
@@ -30,9 +32,11 @@ export const subjects = {
   regionBatch: (region: string) => `belfry.out.${region}`,
   heartbeat: (role: string, incarnation: Incarnation) => `belfry.hb.${role}.${incarnation}`,
   heartbeats: 'belfry.hb.>',
-  /** Requests to one life of a node (ping, hand-off, drain). */
-  control: (incarnation: Incarnation) => `belfry.ctl.${incarnation}`,
-  /** News for every process: token revocations and directory changes. */
+  /** What workers tell and ask one life of a node (ping, hand-off). */
+  control: (role: string, incarnation: Incarnation) => `belfry.ctl.${role}.${incarnation}`,
+  /** An operator's request to one life of a node. */
+  drain: (incarnation: Incarnation) => `belfry.ctl.drain.${incarnation}`,
+  /** News for every webapp and gateway: revocations of tokens. */
   news: (topic: string) => `belfry.ctl.news.${topic}`,
   log: (partitions: number, slot: number, stream: StreamId) => `belfry.log.${slot % partitions}.${slot}.${stream}`,
   logStream: (partitions: number, slot: number) => `BELFRY_LOG_${slot % partitions}`,

@@ -21,8 +21,8 @@ export async function requestDrain(broker: Broker, id: NodeId, logger: Logger): 
     const lives = entries.map(({ value }) => decodeNodeEntry(value)).filter((entry) => entry.id === id);
     const node = lives.sort((a, b) => b.startedAt - a.startedAt)[0];
     if (node === undefined) return { kind: 'not-found' };
-    const channel = new ControlChannel(broker.control, node.incarnation, logger);
-    const answer = await channel.ask(node.incarnation, { kind: 'drain' });
+    const channel = new ControlChannel(broker.control, node, logger);
+    const answer = await channel.askToDrain(node.incarnation);
     return answer.kind === 'answer' ? { kind: 'accepted', node } : { kind: 'no-answer' };
   } catch (cause) {
     return { kind: 'unavailable', cause };

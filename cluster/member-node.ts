@@ -80,7 +80,7 @@ class ComposedMember {
     const logger = options.logger.child({ incarnation: entry.incarnation });
     const shared = { bucket: broker.kv(BUCKET_CLUSTER), clock, logger };
     this.#options = options;
-    this.#control = new ControlChannel(broker.control, entry.incarnation, logger);
+    this.#control = new ControlChannel(broker.control, entry, logger);
     this.#follower = new TableFollower(shared);
     this.#membership = new Membership({ ...shared, lane: broker.control });
     const view = (): number => this.#follower.table.view;

@@ -7,6 +7,7 @@
  * M1  An incarnation joins once and goes once; after it went nothing brings it back.
  * M2  A node is gone when its entry was deleted, or was missing from a listing begun after we learned of the node.
  *     Silence alone removes nobody.
+ * M3  A heartbeat counts as its subject's node, whose role the broker's permissions hold: no gateway beats for a worker.
  */
 import type { KeyValue, KvChange, KvEntry, Messaging, Subscription } from '../broker/broker.ts';
 import { subjects } from '../broker/subjects.ts';
@@ -68,7 +69,7 @@ export class Membership {
   /** Listens, and resolves when the present nodes are known (or the bucket could not be read; it is tried again). */
   async start(): Promise<void> {
     const { bucket, lane, clock } = this.#options;
-    this.#subscription = lane.subscribe(subjects.heartbeats, (message) => this.#hear(message.data));
+    this.#subscription = lane.subscribe(subjects.heartbeats, ({ subject, data }) => this.#hear(subject, data));
     this.#watch = bucket.watch(NODE_KEYS, (change) => this.#change(change));
     this.#timer = clock.setInterval(() => this.#refreshWhenSilent(), limits.suspectAfterMs);
     await this.refresh();
@@ -147,8 +148,8 @@ export class Membership {
     }
   }
 
-  #hear(data: Uint8Array): void {
-    const beat = this.#decodeBeat(data);
+  #hear(subject: string, data: Uint8Array): void {
+    const beat = this.#decodeBeat(subject, data);
     if (beat === undefined || this.#gone.has(beat.incarnation)) return;
     const member = this.#members.get(beat.incarnation);
     if (member === undefined) {
@@ -210,8 +211,14 @@ export class Membership {
     this.#options.logger.warn('membership_message_dropped', { reason: 'key and entry differ', key });
     return undefined;
   }
-  #decodeBeat(bytes: Uint8Array): Heartbeat | undefined {
-    return this.#tryDecode(() => decodeHeartbeat(bytes));
+  /** M3 */
+  #decodeBeat(subject: string, bytes: Uint8Array): Heartbeat | undefined {
+    const beat = this.#tryDecode(() => decodeHeartbeat(bytes));
+    if (beat === undefined) return undefined;
+    const role = this.#members.get(beat.incarnation)?.entry.role ?? beat.role;
+    if (beat.role === role && subject === subjects.heartbeat(role, beat.incarnation)) return beat;
+    this.#options.logger.warn('membership_message_dropped', { reason: 'subject and beat differ', subject });
+    return undefined;
   }
   #tryDecode<T>(decode: () => T): T | undefined {
     try {

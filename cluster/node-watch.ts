@@ -10,6 +10,7 @@ import type { BrokerSystem, Messaging } from '../broker/broker.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
+import type { NodeEntry } from '../protocol/cluster.ts';
 import { parseIncarnation, type Incarnation } from '../protocol/ids.ts';
 import type { ControlChannel } from './control-channel.ts';
 import { isSilent, judge, newEvidence, noteBeat, notePong, type Evidence } from './failure-detector.ts';
@@ -137,15 +138,15 @@ export class NodeWatch {
       onDead(entry.incarnation);
       return;
     }
-    if (nowMs - watched.lastPingMs >= limits.suspectPingEveryMs) void this.#ping(entry.incarnation, watched);
+    if (nowMs - watched.lastPingMs >= limits.suspectPingEveryMs) void this.#ping(entry, watched);
   }
 
-  async #ping(incarnation: Incarnation, watched: Watched): Promise<void> {
+  async #ping(entry: NodeEntry, watched: Watched): Promise<void> {
     const { clock, control } = this.#options;
     const { evidence } = watched;
     watched.lastPingMs = clock.monotonicMs();
     evidence.pingedMs ??= watched.lastPingMs;
-    const answer = await control.ask(incarnation, { kind: 'ping' }, limits.suspectPingMs);
+    const answer = await control.ping(entry, limits.suspectPingMs);
     if (answer.kind === 'answer') notePong(evidence, clock.monotonicMs());
     if (answer.kind !== 'nobody') return;
     evidence.nobodyMs ??= clock.monotonicMs();

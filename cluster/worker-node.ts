@@ -84,7 +84,7 @@ class ComposedWorker {
     const bucket = broker.kv(BUCKET_CLUSTER);
     const shared = { bucket, clock, logger };
     this.#options = options;
-    this.#control = new ControlChannel(broker.control, self, logger);
+    this.#control = new ControlChannel(broker.control, entry, logger);
     this.#follower = new TableFollower(shared);
     this.#membership = new Membership({ ...shared, lane: broker.control });
     this.#node = new OwnNode({

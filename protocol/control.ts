@@ -1,5 +1,5 @@
 /**
- * Control messages: what one node's cluster code says to another's on `belfry.ctl.<incarnation>`. Some are requests
+ * Control messages: what one node's cluster code says to another's on `belfry.ctl.<role>.<incarnation>`. Some are requests
  * with an answer, some are told once and repeated by their sender's own rules. Cold path: msgpack of plain arrays.
  *
  * A SlotClaim [slot, epoch] names one ownership, so that a late message about an earlier one is told apart.
@@ -35,7 +35,7 @@ export type ControlMessage =
   | { readonly kind: 'let-go'; readonly claims: readonly SlotClaim[] }
   /** To the ring manager: the log of a slot that I own shows an epoch above mine. */
   | { readonly kind: 'raise'; readonly from: Incarnation; readonly claims: readonly SlotClaim[] }
-  /** Request from an operator: hand everything off and end. Answer: its arrival. */
+  /** Request from an operator, on a subject of its own: hand everything off and end. Answer: its arrival. */
   | { readonly kind: 'drain' };
 
 const WITH_CLAIMS = ['prepared', 'release', 'hot', 'opened', 'status', 'let-go', 'raise'] as const;

@@ -10,7 +10,7 @@
  * D3  Tokens are in token-store.ts; nothing secret is in this bucket.
  */
 import type { Broker, KvChange } from '../broker/broker.ts';
-import { BUCKET_DIRECTORY, BUCKET_TOKENS } from '../broker/subjects.ts';
+import { BUCKET_DIRECTORY } from '../broker/subjects.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
 import type { Rng } from '../platform/rng.ts';
@@ -87,7 +87,7 @@ class BrokerDirectory implements Directory {
     this.clock = clock;
     this.rng = rng;
     this.bucket = new RecordBucket(kv);
-    this.tokens = createTokenStore({ kv: broker.kv(BUCKET_TOKENS), news: broker.control, clock, rng, logger });
+    this.tokens = createTokenStore({ broker, clock, rng, logger });
     const watch = kv.watch('>', (change) => this.#onChange(change));
     this.ready = watch.ready;
     this.#stop = () => watch.stop();

@@ -6,12 +6,13 @@
  * T2  A remembered token is at most `tokenCacheAgeMs` old. A revocation removes it here before `revoke` returns, and
  *     elsewhere by a numbered message; a hole in the numbers, or a lost connection, empties the whole cache.
  * T3  A revoked token is never valid again.
- * T4  An app's signing secret is kept as it is, since deliveries are signed with it; it lives in this bucket only.
+ * T4  An app's signing secret is kept as it is, since deliveries are signed with it; it has a bucket of its own, which
+ *     gateways, who look tokens up, may not read.
  */
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { KeyValue, Messaging } from '../broker/broker.ts';
-import { subjects } from '../broker/subjects.ts';
+import type { Broker, KeyValue, Messaging } from '../broker/broker.ts';
+import { BUCKET_SECRETS, BUCKET_TOKENS, subjects } from '../broker/subjects.ts';
 import type { Clock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
@@ -75,9 +76,8 @@ export interface TokenStore {
 }
 
 export interface TokenStoreOptions {
-  readonly kv: KeyValue;
-  /** The lane that news of revocations travels on. */
-  readonly news: Pick<Messaging, 'publish' | 'subscribe' | 'onStatus'>;
+  /** News of revocations travels on the control lane. */
+  readonly broker: Pick<Broker, 'kv' | 'control'>;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly logger: Logger;
@@ -120,8 +120,10 @@ const REVOKED: Authentication = { kind: 'refused', error: 'token_revoked' };
 const UNAVAILABLE: Authentication = { kind: 'unavailable' };
 
 class CachedTokenStore implements TokenStore {
-  readonly #bucket: RecordBucket;
-  readonly #news: TokenStoreOptions['news'];
+  readonly #tokens: RecordBucket;
+  /** T4 */
+  readonly #secrets: RecordBucket;
+  readonly #news: Messaging;
   readonly #clock: Clock;
   readonly #rng: Rng;
   readonly #logger: Logger;
@@ -136,8 +138,10 @@ class CachedTokenStore implements TokenStore {
   #generation = 0;
   #lastNumber: number | undefined;
 
-  constructor({ kv, news, clock, rng, logger }: TokenStoreOptions) {
-    this.#bucket = new RecordBucket(kv);
+  constructor({ broker, clock, rng, logger }: TokenStoreOptions) {
+    const news = broker.control;
+    this.#tokens = new RecordBucket(broker.kv(BUCKET_TOKENS));
+    this.#secrets = new RecordBucket(broker.kv(BUCKET_SECRETS));
     this.#news = news;
     this.#clock = clock;
     this.#rng = rng;
@@ -172,13 +176,13 @@ class CachedTokenStore implements TokenStore {
   async install(token: string, grant: Grant): Promise<boolean> {
     const hash = tokenHashOf(token);
     const record: TokenRecord = { grant, revoked: false, created: Math.floor(this.#clock.wallMs() / 1_000) };
-    const created = await this.#bucket.create(`token.${hash}`, record, decodeToken);
+    const created = await this.#tokens.create(`token.${hash}`, record, decodeToken);
     this.#unknown.delete(hash);
     return created.kind !== 'unavailable';
   }
 
   async revoke(tokenHash: string): Promise<'revoked' | 'absent' | 'unavailable'> {
-    const change = await this.#bucket.change(`token.${tokenHash}`, decodeToken, (record) =>
+    const change = await this.#tokens.change(`token.${tokenHash}`, decodeToken, (record) =>
       record.revoked ? undefined : { ...record, revoked: true },
     );
     if (change.kind === 'absent' || change.kind === 'unavailable') return change.kind;
@@ -190,7 +194,7 @@ class CachedTokenStore implements TokenStore {
 
   async signingSecret(app: AppId): Promise<string | undefined> {
     const wanted = { secret: Buffer.from(this.#rng.bytes(SIGNING_SECRET_BYTES)).toString('hex') };
-    const created = await this.#bucket.create(`signing.${app}`, wanted, decodeSecret);
+    const created = await this.#secrets.create(`signing.${app}`, wanted, decodeSecret);
     if (created.kind === 'unavailable') return undefined;
     return created.kind === 'exists' ? created.value.secret : wanted.secret;
   }
@@ -201,7 +205,7 @@ class CachedTokenStore implements TokenStore {
 
   #read(hash: string): Promise<Authentication> {
     const generation = this.#generation;
-    const reading = this.#bucket.read(`token.${hash}`, decodeToken).then((found) => {
+    const reading = this.#tokens.read(`token.${hash}`, decodeToken).then((found) => {
       if (this.#reading.get(hash) === reading) this.#reading.delete(hash);
       if (found.kind === 'unavailable') return UNAVAILABLE;
       const authentication = found.kind === 'absent' ? INVALID : authenticationOf(hash, found.value);
@@ -219,10 +223,10 @@ class CachedTokenStore implements TokenStore {
   }
 
   async #nextNumber(): Promise<number> {
-    const first = await this.#bucket.create(COUNTER, { number: 1 }, decodeCounter);
+    const first = await this.#tokens.create(COUNTER, { number: 1 }, decodeCounter);
     if (first.kind === 'created') return 1;
     if (first.kind === 'unavailable') return 0;
-    const change = await this.#bucket.change(COUNTER, decodeCounter, ({ number }) => ({ number: number + 1 }));
+    const change = await this.#tokens.change(COUNTER, decodeCounter, ({ number }) => ({ number: number + 1 }));
     return change.kind === 'changed' ? change.value.number : 0;
   }
 

@@ -46,7 +46,7 @@ describe.each([
     const victim = await world.connect('victim-2');
     const seen: string[] = [];
     const heard: [string, LaneStatus][] = [];
-    const here = subject('belfry.ctl');
+    const here = subject('belfry.ctl.drain');
     victim.commands.subscribe(here, (message) => void seen.push(text(message.data)));
     victim.commands.onStatus((status) => void heard.push(['commands', status]));
     victim.control.onStatus((status) => void heard.push(['control', status]));
@@ -71,9 +71,9 @@ describe.each([
   it('answers nothing with certainty while the server is gone, and has everything stored when it is back', async () => {
     const victim = await world.connect('victim-3');
     const table = victim.kv(BUCKET_CLUSTER);
-    await table.put('outage', bytes('before'));
+    await table.put('node.outage', bytes('before'));
     const changes: string[] = [];
-    const watch = table.watch('outage', (change) => void changes.push(describeChange('', change)));
+    const watch = table.watch('node.outage', (change) => void changes.push(describeChange('', change)));
     await watch.ready;
     const here = log();
     const first = await appended(victim, here, 'before', 0);
@@ -83,21 +83,21 @@ describe.each([
     expect(victim.commands.connection()).toBeUndefined();
     expect((await victim.records.append(here, bytes('during'), first, 500)).kind).toBe('unknown');
     expect((await victim.records.last(LOG, here)).kind).toBe('unavailable');
-    expect((await table.get('outage')).kind).toBe('unavailable');
-    expect((await table.put('outage', bytes('during'))).kind).toBe('unknown');
+    expect((await table.get('node.outage')).kind).toBe('unavailable');
+    expect((await table.put('node.outage', bytes('during'))).kind).toBe('unknown');
     await expect(table.entries('>')).rejects.toThrow();
     expect(await victim.commands.flush(500)).toBe(false);
-    expect((await victim.control.request('belfry.ctl.x', bytes(''), 500)).kind).toBe('unavailable');
-    victim.commands.publish('belfry.ctl.x', bytes('dropped'));
+    expect((await victim.control.request('belfry.ctl.worker.x', bytes(''), 500)).kind).toBe('unavailable');
+    victim.commands.publish('belfry.ctl.worker.x', bytes('dropped'));
     await world.startServer();
     await vi.waitFor(() => expect(victim.commands.status()).toBe('connected'), { timeout: 5_000 });
     await vi.waitFor(async () => expect((await victim.records.last(LOG, here)).kind).toBe('found'));
     expect(await readRecord(victim.records.last(LOG, here))).toMatchObject({ text: 'before' });
     await appended(victim, here, 'after', first);
     // The watch is set up again by itself: it replays what is present, and hears of changes.
-    await vi.waitFor(() => expect(changes).toEqual(['outage=before', 'outage=before']), { timeout: 5_000 });
-    await vi.waitFor(async () => expect((await table.put('outage', bytes('after'))).kind).toBe('written'));
-    await vi.waitFor(() => expect(changes.at(-1)).toBe('outage=after'));
+    await vi.waitFor(() => expect(changes).toEqual(['node.outage=before', 'node.outage=before']), { timeout: 5_000 });
+    await vi.waitFor(async () => expect((await table.put('node.outage', bytes('after'))).kind).toBe('written'));
+    await vi.waitFor(() => expect(changes.at(-1)).toBe('node.outage=after'));
     watch.stop();
     await victim.close();
   });
@@ -105,7 +105,7 @@ describe.each([
   it('settles what was waiting when its connection is lost', async () => {
     const system = await world.system();
     const victim = await world.connect('victim-4');
-    const silent = subject('belfry.ctl');
+    const silent = subject('belfry.ctl.drain');
     worker.control.subscribe(silent, () => undefined);
     await flushed(worker);
     const waiting = victim.control.request(silent, bytes(''), 60_000);
@@ -124,8 +124,8 @@ describe.each([
     expect(heard).toEqual(['closed']);
     expect(victim.connections()).toEqual([]);
     expect((await victim.records.append(log(), bytes('x'), 0, 100)).kind).toBe('unknown');
-    expect((await victim.control.request('belfry.ctl.x', bytes(''), 100)).kind).toBe('unavailable');
-    victim.commands.publish('belfry.ctl.x', bytes('dropped'));
+    expect((await victim.control.request('belfry.ctl.worker.x', bytes(''), 100)).kind).toBe('unavailable');
+    victim.commands.publish('belfry.ctl.worker.x', bytes('dropped'));
   });
 });
 

@@ -25,7 +25,7 @@ describe.each([
 
   it('delivers what one lane publishes in publish order, across subjects (K1)', async () => {
     const seen: string[] = [];
-    const head = subject('belfry.ctl');
+    const head = 'belfry.ctl.drain';
     const both = worker.commands.subscribe(`${head}.*`, (message) => void seen.push(text(message.data)));
     await flushed(worker);
     const sent = Array.from({ length: 500 }, (_, i) => String(i));
@@ -47,8 +47,8 @@ describe.each([
   });
 
   it('answers a request with its reply, with nobody, or with silence', async () => {
-    const answering = subject('belfry.ctl');
-    const silent = subject('belfry.ctl');
+    const answering = subject('belfry.ctl.drain');
+    const silent = subject('belfry.ctl.drain');
     worker.control.subscribe(answering, (message) => {
       worker.control.publish(message.reply ?? '', bytes(`to ${text(message.data)}`));
     });
@@ -56,7 +56,9 @@ describe.each([
     await flushed(worker);
     const reply = await webapp.control.request(answering, bytes('ping'), 2_000);
     expect(reply.kind === 'reply' && text(reply.data)).toBe('to ping');
-    expect(await webapp.control.request(subject('belfry.ctl'), bytes(''), 2_000)).toEqual({ kind: 'no-responders' });
+    expect(await webapp.control.request(subject('belfry.ctl.drain'), bytes(''), 2_000)).toEqual({
+      kind: 'no-responders',
+    });
     expect(await webapp.control.request(silent, bytes(''), 50)).toEqual({ kind: 'timeout' });
   });
 
@@ -80,7 +82,7 @@ describe.each([
 
   it('has seen every earlier subscription of a lane when its flush is done (K4)', async () => {
     for (let round = 0; round < 20; round += 1) {
-      const here = subject('belfry.ctl');
+      const here = subject('belfry.ctl.drain');
       const seen: string[] = [];
       const listening = worker.commands.subscribe(here, (message) => void seen.push(text(message.data)));
       expect(await worker.commands.flush(2_000)).toBe(true);
@@ -123,7 +125,7 @@ describe.each([
   });
 
   it('delivers nothing after unsubscribe, not even what was on its way', async () => {
-    const here = subject('belfry.ctl');
+    const here = subject('belfry.ctl.drain');
     const seen: string[] = [];
     const listening = worker.commands.subscribe(here, (message) => {
       seen.push(text(message.data));
@@ -137,7 +139,7 @@ describe.each([
   });
 
   it('refuses payloads over its limit before anything is sent (K9)', async () => {
-    const here = subject('belfry.ctl');
+    const here = subject('belfry.ctl.drain');
     const large = new Uint8Array(worker.payloadBytesMax + 1);
     expect(() => worker.commands.publish(here, large)).toThrow(BrokerLimitError);
     await expect(async () => worker.records.append(log(), large, 0, 1_000)).rejects.toThrow(BrokerLimitError);

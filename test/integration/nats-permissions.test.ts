@@ -1,195 +1,316 @@
 /**
- * nats.conf on a real server: each role can do its work, and nothing that belongs to another role.
+ * nats.conf on a real server: who may publish to what and subscribe to what, tried as every user, and the work of each
+ * role done with what is left to it.
  */
 import { execFileSync } from 'node:child_process';
-import { jetstreamManager } from '@nats-io/jetstream';
-import { Kvm } from '@nats-io/kv';
-import { connect, headers, PermissionViolationError } from '@nats-io/transport-node';
+import { connect, PermissionViolationError } from '@nats-io/transport-node';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Broker } from '../../broker/broker.ts';
+import { connectNats } from '../../broker/nats-broker.ts';
+import { provisionNats } from '../../broker/nats-provision.ts';
+import { NATS_USERS, type NatsUser } from '../../broker/nats-users.ts';
+import { BUCKET_CLUSTER, BUCKET_DIRECTORY, BUCKET_SECRETS, BUCKET_TOKENS } from '../../broker/subjects.ts';
+import { appended, bytes, LOG, readRecord, readValue } from '../support/broker-calls.ts';
 import { findNatsServer, startNatsServer } from '../support/nats-server.ts';
-import type { NatsUser } from '../../broker/nats-users.ts';
 import type { TestNatsServer } from '../support/nats-server.ts';
 
 let server: TestNatsServer;
-const open: NatsConnection[] = [];
+/** Plain connections, and what the server refused each. */
+const plain = new Map<NatsUser, { readonly connection: NatsConnection; readonly refused: string[] }>();
+const brokers = new Map<NatsUser, Broker>();
 
 beforeAll(async () => {
   server = await startNatsServer();
-  const admin = await connectAs('admin');
-  const manager = await jetstreamManager(admin);
-  await manager.streams.add({ name: 'BELFRY_LOG_0', subjects: ['belfry.log.0.>'], allow_direct: true });
-  const kvm = new Kvm(admin);
-  for (const bucket of ['belfry_cluster', 'belfry_directory', 'belfry_tokens']) await kvm.create(bucket);
+  await provisionNats(accessOf('admin'), { partitions: 1, replicas: 1 });
+  for (const user of NATS_USERS) plain.set(user, await connectPlain(user));
+  for (const user of ['webapp', 'worker', 'gateway'] as const) {
+    brokers.set(user, await connectNats({ ...accessOf(user), records: user === 'worker' }));
+  }
 });
 
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((connection) => connection.close()));
+afterAll(async () => {
+  await Promise.all([...brokers.values()].map((broker) => broker.close()));
+  await Promise.all([...plain.values()].map(({ connection }) => connection.close()));
+  await server.stop();
 });
 
-afterAll(() => server.stop());
+/** A subject that no user may publish to. */
+const toNobody = 'belfry.nobody';
+const waitOptions = { interval: 2, timeout: 5_000 };
+const nobody: readonly NatsUser[] = [];
+const nodes = ['webapp', 'worker', 'gateway'] as const;
 
-describe('nats.conf', () => {
-  it('lets a worker append with an expected sequence and read the record back directly', async () => {
-    const worker = await connectAs('worker');
-    const append = headers();
-    append.set('Nats-Expected-Last-Subject-Sequence', '0');
-    const ack = await worker.request('belfry.log.0.7.C1', 'record', { headers: append, timeout: 2_000 });
-    expect(ack.json()).toMatchObject({ stream: 'BELFRY_LOG_0', seq: 1 });
-    const manager = await jetstreamManager(worker);
-    const stored = await manager.direct.getMessage('BELFRY_LOG_0', { last_by_subj: 'belfry.log.0.7.C1' });
-    expect(stored?.string()).toBe('record');
+describe('nats.conf lets nobody else', () => {
+  it.each<[subject: string, who: readonly NatsUser[]]>([
+    ['belfry.cmd.7', nodes],
+    ['belfry.cmd.w-1', nodes],
+    ['belfry.rep.a-1.1', ['worker']],
+    ['belfry.out.eu', ['worker']],
+    ['belfry.out.eu.g-1', ['worker']],
+    ['belfry.hb.webapp.a-1', ['webapp']],
+    ['belfry.hb.worker.w-1', ['worker']],
+    ['belfry.hb.gateway.g-1', ['gateway']],
+    ['belfry.ctl.webapp.a-1', ['worker']],
+    ['belfry.ctl.worker.w-1', ['worker']],
+    ['belfry.ctl.gateway.g-1', ['worker']],
+    ['belfry.ctl.drain.w-1', ['webapp']],
+    ['belfry.ctl.news.revoked', ['webapp']],
+    ['belfry.log.0.7.C0FORGED', ['worker']],
+    ['belfry.snap.7.C0FORGED.head', ['worker']],
+    ['_INBOX_webapp.1', ['worker']],
+    ['_INBOX_worker.1', ['worker']],
+    ['_INBOX_gateway.1', nobody],
+    ['_INBOX_admin.1', nobody],
+    ['_INBOX_sys.1', nobody],
+  ])('publish to %s', async (subject, who) => {
+    expect(await publishersTo(subject)).toEqual(who);
   });
 
-  it('lets a worker write the table with CAS, and everyone watch and read it', async () => {
-    const worker = await connectAs('worker');
-    const table = await new Kvm(worker).open('belfry_cluster');
-    const first = await table.create('table', 'one');
-    await table.update('table', 'two', first);
-    await expect(table.update('table', 'three', first)).rejects.toThrow();
-    for (const user of ['webapp', 'gateway', 'worker', 'admin'] as const) {
-      const bucket = await new Kvm(await connectAs(user)).open('belfry_cluster');
-      expect((await bucket.get('table'))?.string()).toBe('two');
-      expect(await firstOf(await bucket.watch({ key: 'table' }))).toBe('two');
+  it.each<[key: string, who: readonly NatsUser[]]>([
+    [`${BUCKET_CLUSTER}.settings`, ['admin']],
+    [`${BUCKET_CLUSTER}.layout`, ['admin']],
+    [`${BUCKET_CLUSTER}.table`, ['worker', 'admin']],
+    [`${BUCKET_CLUSTER}.manager`, ['worker', 'admin']],
+    [`${BUCKET_CLUSTER}.node.webapp.a-1`, ['webapp', 'worker', 'admin']],
+    [`${BUCKET_CLUSTER}.node.worker.w-1`, ['worker', 'admin']],
+    [`${BUCKET_CLUSTER}.node.gateway.g-1`, ['worker', 'gateway', 'admin']],
+    [`${BUCKET_DIRECTORY}.user.U1`, ['webapp', 'admin']],
+    [`${BUCKET_TOKENS}.token.1`, ['webapp', 'admin']],
+    [`${BUCKET_SECRETS}.signing.A1`, ['webapp', 'admin']],
+  ])('write the key %s', async (key, who) => {
+    expect(await publishersTo(`$KV.${key}`)).toEqual(who);
+  });
+
+  it.each<[stream: string, readers: readonly NatsUser[], followers: readonly NatsUser[]]>([
+    [`KV_${BUCKET_CLUSTER}`, [...nodes, 'admin'], [...nodes, 'admin']],
+    [`KV_${BUCKET_DIRECTORY}`, ['webapp', 'admin'], ['webapp', 'admin']],
+    [`KV_${BUCKET_TOKENS}`, ['webapp', 'gateway', 'admin'], ['admin']],
+    [`KV_${BUCKET_SECRETS}`, ['webapp', 'admin'], ['admin']],
+    [LOG, ['worker', 'admin'], ['admin']],
+    ['BELFRY_SNAP', ['worker', 'admin'], ['admin']],
+  ])('read the stream %s or follow it', async (stream, readers, followers) => {
+    const api = '$JS.API';
+    expect(await publishersTo(`${api}.STREAM.MSG.GET.${stream}`)).toEqual(readers);
+    expect(await publishersTo(`${api}.DIRECT.GET.${stream}.other.1`)).toEqual(['admin']);
+    expect(await publishersTo(`${api}.CONSUMER.CREATE.${stream}.c1.>`)).toEqual(followers);
+    expect(await publishersTo(`${api}.CONSUMER.INFO.${stream}.c1`)).toEqual(followers);
+    expect(await publishersTo(`${api}.CONSUMER.DELETE.${stream}.c1`)).toEqual(followers);
+    expect(await publishersTo(`${api}.CONSUMER.MSG.NEXT.${stream}.c1`)).toEqual(['admin']);
+    expect(await publishersTo(`${api}.CONSUMER.DURABLE.CREATE.${stream}.c1`)).toEqual(['admin']);
+    expect(await publishersTo(`$JS.FC.${stream}.c1.1`)).toEqual(followers);
+  });
+
+  it.each<[subject: string, who: readonly NatsUser[]]>([
+    ['$JS.API.INFO', ['admin']],
+    ['$JS.API.STREAM.INFO.OTHER', ['admin']],
+    ['$JS.API.STREAM.LIST', ['admin']],
+    [`$JS.API.DIRECT.GET.${LOG}`, ['worker', 'admin']],
+    [`$JS.API.DIRECT.GET.${LOG}.belfry.log.0.7.C1`, ['worker', 'admin']],
+    [`$JS.API.DIRECT.GET.KV_${BUCKET_DIRECTORY}`, ['admin']],
+    [`$JS.API.DIRECT.GET.KV_${BUCKET_TOKENS}`, ['admin']],
+    [`$JS.API.DIRECT.GET.KV_${BUCKET_SECRETS}`, ['admin']],
+    ['$JS.API.STREAM.CREATE.OTHER', ['admin']],
+    ['$JS.API.STREAM.UPDATE.OTHER', ['admin']],
+    ['$JS.API.STREAM.PURGE.OTHER', ['admin']],
+    ['$JS.API.STREAM.DELETE.OTHER', ['admin']],
+    ['$JS.API.STREAM.MSG.DELETE.OTHER', ['admin']],
+    ['$SYS.REQ.SERVER.PING.CONNZ', ['sys']],
+    ['$SYS.REQ.SERVER.N1.CONNZ', ['sys']],
+    ['$SYS.REQ.SERVER.N1.KICK', ['sys']],
+    ['$SYS.REQ.SERVER.N1.RELOAD', nobody],
+    ['$SYS.REQ.SERVER.PING', nobody],
+    ['$SYS.REQ.SERVER.PING.VARZ', nobody],
+    ['$SYS.REQ.ACCOUNT.BELFRY.CONNZ', nobody],
+  ])('ask the server %s', async (subject, who) => {
+    expect(await publishersTo(subject)).toEqual(who);
+  });
+
+  it.each<[subject: string, queue: string | undefined, who: readonly NatsUser[]]>([
+    ['belfry.cmd.7', 'owner', ['worker']],
+    ['belfry.cmd.7', 'another', nobody],
+    ['belfry.cmd.7', undefined, nobody],
+    ['belfry.rep.a-1.*', undefined, nodes],
+    ['belfry.out.>', undefined, ['gateway']],
+    ['belfry.hb.>', undefined, nodes],
+    ['belfry.ctl.>', undefined, nobody],
+    ['belfry.ctl.webapp.a-1', undefined, ['webapp']],
+    ['belfry.ctl.worker.w-1', undefined, ['worker']],
+    ['belfry.ctl.gateway.g-1', undefined, ['gateway']],
+    ['belfry.ctl.drain.w-1', undefined, nodes],
+    ['belfry.ctl.news.revoked', undefined, ['webapp', 'gateway', 'admin']],
+    ['belfry.log.>', undefined, nobody],
+    ['belfry.snap.>', undefined, nobody],
+    [`$KV.${BUCKET_SECRETS}.>`, undefined, nobody],
+    ['$JS.>', undefined, nobody],
+    ['_INBOX_webapp.>', undefined, ['webapp']],
+    ['_INBOX_worker.>', undefined, ['worker']],
+    ['_INBOX_gateway.>', undefined, ['gateway']],
+    ['_INBOX_admin.>', undefined, ['admin']],
+    ['$SYS.ACCOUNT.BELFRY.DISCONNECT', undefined, ['sys']],
+    ['$SYS.ACCOUNT.BELFRY.CONNECT', undefined, nobody],
+    ['$SYS.SERVER.N1.SHUTDOWN', undefined, nobody],
+  ])('hear %s in the group %s', async (subject, queue, who) => {
+    expect(await subscribersTo(subject, queue)).toEqual(who);
+  });
+});
+
+describe('nats.conf lets', () => {
+  it('a worker append with an expected sequence, and read the record by sequence and by subject', async () => {
+    const worker = brokerOf('worker');
+    const sequence = await appended(worker, 'belfry.log.0.7.C1', 'record', 0);
+    expect(await worker.records.append('belfry.log.0.7.C1', bytes('other'), 0, 2_000)).toEqual({ kind: 'conflict' });
+    expect(await readRecord(worker.records.at(LOG, sequence))).toMatchObject({ text: 'record' });
+    expect(await readRecord(worker.records.last(LOG, 'belfry.log.0.7.C1'))).toMatchObject({ text: 'record' });
+  });
+
+  it('a worker of a cluster with replicas read the record through its leader', async () => {
+    const worker = await connectNats({ ...accessOf('worker'), replicas: 3 });
+    await appended(worker, 'belfry.log.0.8.C2', 'record', 0);
+    expect(await readRecord(worker.records.last(LOG, 'belfry.log.0.8.C2'))).toMatchObject({ text: 'record' });
+    await worker.close();
+  });
+
+  it('a worker write the table, and every node read, list and follow it', async () => {
+    const written = await brokerOf('worker').kv(BUCKET_CLUSTER).put('table', bytes('one'));
+    expect(written.kind).toBe('written');
+    for (const user of nodes) {
+      const bucket = brokerOf(user).kv(BUCKET_CLUSTER);
+      expect(await readValue(bucket.get('table')), user).toBe('one');
+      expect(
+        (await bucket.entries('table')).map(({ key }) => key),
+        user,
+      ).toEqual(['table']);
+      const seen: string[] = [];
+      const watch = bucket.watch('table', (change) => void seen.push(change.kind));
+      await watch.ready;
+      expect(seen, user).toEqual(['put']);
+      watch.stop();
     }
   });
 
-  it('lets a webapp write users and tokens, and the others only read them', async () => {
-    for (const name of ['belfry_directory', 'belfry_tokens']) {
-      const bucket = await new Kvm(await connectAs('webapp')).open(name);
-      await bucket.put('entry', 'value');
-      for (const user of ['worker', 'gateway'] as const) {
-        const readers = await new Kvm(await connectAs(user)).open(name);
-        expect((await readers.get('entry'))?.string()).toBe('value');
-        await expectPublishDenied(user, `$KV.${name}.entry`);
-      }
+  it('a node list itself and leave, and a worker take it off the list', async () => {
+    const list = (user: NatsUser) => brokerOf(user).kv(BUCKET_CLUSTER);
+    for (const user of nodes) {
+      const key = `node.${user}.n-1`;
+      expect((await list(user).create(key, bytes('entry'))).kind, user).toBe('written');
+      expect((await list(user).create(key, bytes('entry'))).kind, user).toBe('conflict');
+      expect((await list(user).delete(key)).kind, user).toBe('written');
+      expect((await list(user).create(key, bytes('entry'))).kind, user).toBe('written');
+      expect((await list('worker').delete(key)).kind, user).toBe('written');
     }
   });
 
-  it('carries a command from a webapp to the one worker of the queue group, and its reply back', async () => {
-    const [webapp, worker] = [await connectAs('webapp'), await connectAs('worker')];
-    worker.subscribe('belfry.cmd.7', {
-      queue: 'owner',
-      callback: (_, message) => worker.publish(message.reply ?? '', 'done'),
-    });
-    await worker.flush();
-    const replies = webapp.subscribe('belfry.rep.webapp-1.*', { max: 1 });
-    webapp.publish('belfry.cmd.7', 'post', { reply: 'belfry.rep.webapp-1.1' });
-    expect(await firstOf(replies)).toBe('done');
+  it('a webapp keep users, tokens and secrets, and a gateway look a token up', async () => {
+    const webapp = brokerOf('webapp');
+    for (const name of [BUCKET_DIRECTORY, BUCKET_TOKENS, BUCKET_SECRETS]) {
+      expect((await webapp.kv(name).put('token.1', bytes('value'))).kind, name).toBe('written');
+      expect(await readValue(webapp.kv(name).get('token.1')), name).toBe('value');
+    }
+    const watch = webapp.kv(BUCKET_DIRECTORY).watch('>', () => undefined);
+    await watch.ready;
+    watch.stop();
+    expect(await readValue(brokerOf('gateway').kv(BUCKET_TOKENS).get('token.1'))).toBe('value');
   });
 
-  it('carries a batch from a worker to the gateways of its region, and to no other', async () => {
-    const worker = await connectAs('worker');
-    const [here, too, far] = await Promise.all(
-      ['eu', 'eu', 'us'].map(async (region) => {
-        const gateway = await connectAs('gateway');
-        const batches = gateway.subscribe(`belfry.out.${region}`, { max: 1 });
-        await gateway.flush();
-        return batches;
-      }),
-    );
-    worker.publish('belfry.out.eu', 'batch');
-    worker.publish('belfry.out.us', 'other');
-    expect(await Promise.all([here!, too!, far!].map(firstOf))).toEqual(['batch', 'batch', 'other']);
+  it('a command reach the one worker of the queue group, and its reply come back', async () => {
+    const [webapp, worker] = [brokerOf('webapp').commands, brokerOf('worker').commands];
+    const replies: string[] = [];
+    worker.subscribe('belfry.cmd.7', ({ reply }) => worker.publish(reply ?? '', bytes('done')), { queue: 'owner' });
+    webapp.subscribe('belfry.rep.a-1.*', ({ noResponders }) => void replies.push(noResponders ? '503' : 'done'));
+    await worker.flush(2_000);
+    webapp.publish('belfry.cmd.7', bytes('post'), 'belfry.rep.a-1.1');
+    await vi.waitFor(() => expect(replies).toEqual(['done']));
+    webapp.publish('belfry.cmd.8', bytes('post'), 'belfry.rep.a-1.2');
+    await vi.waitFor(() => expect(replies).toEqual(['done', '503']));
   });
 
-  it('tells the sender at once that a slot has no owner', async () => {
-    const webapp = await connectAs('webapp');
-    const replies = webapp.subscribe('belfry.rep.webapp-1.*', { max: 1 });
-    webapp.publish('belfry.cmd.8', 'post', { reply: 'belfry.rep.webapp-1.2' });
-    for await (const message of replies) expect(message.headers?.code).toBe(503);
+  it('a batch reach the gateways of its region, and no other', async () => {
+    const worker = brokerOf('worker').commands;
+    const gateway = brokerOf('gateway').commands;
+    const heard: string[] = [];
+    for (const region of ['eu', 'us']) gateway.subscribe(`belfry.out.${region}`, () => void heard.push(region));
+    await gateway.flush(2_000);
+    worker.publish('belfry.out.eu', bytes('batch'));
+    worker.publish('belfry.out.us', bytes('batch'));
+    await vi.waitFor(() => expect(heard).toEqual(['eu', 'us']));
   });
 
-  it('lets a gateway answer a control request, and publish to no other inbox', async () => {
-    const [gateway, worker] = [await connectAs('gateway'), await connectAs('worker')];
-    gateway.subscribe('belfry.ctl.gateway-1', { callback: (_, message) => void message.respond('alive') });
-    await gateway.flush();
-    expect((await worker.request('belfry.ctl.gateway-1', 'ping', { timeout: 2_000 })).string()).toBe('alive');
-    await expectPublishDenied('gateway', '_INBOX_worker.forged');
+  it.each(['webapp', 'gateway', 'worker'] as const)('a %s answer a ping and a request to drain', async (user) => {
+    const { control } = brokerOf(user);
+    const here = [`belfry.ctl.${user}.n-1`, `belfry.ctl.drain.${user}-1`] as const;
+    for (const subject of here) control.subscribe(subject, ({ reply }) => control.publish(reply ?? '', bytes('yes')));
+    await control.flush(2_000);
+    expect((await brokerOf('worker').control.request(here[0], bytes('ping'), 2_000)).kind).toBe('reply');
+    expect((await brokerOf('webapp').control.request(here[1], bytes('drain'), 2_000)).kind).toBe('reply');
   });
 
-  it.each([
-    ['gateway', 'belfry.log.0.7.C1'],
-    ['gateway', 'belfry.snap.7.C1.head'],
-    ['gateway', 'belfry.rep.webapp-1.1'],
-    ['gateway', 'belfry.out.eu.gateway-2'],
-    ['gateway', 'belfry.out.eu'],
-    ['webapp', 'belfry.out.eu'],
-    ['gateway', '$KV.belfry_cluster.table'],
-    ['gateway', '$JS.API.STREAM.DELETE.BELFRY_LOG_0'],
-    ['gateway', '$JS.API.DIRECT.GET.BELFRY_LOG_0.belfry.log.0.7.C1'],
-    ['webapp', 'belfry.log.0.7.C1'],
-    ['webapp', 'belfry.rep.webapp-1.1'],
-    ['webapp', '$KV.belfry_cluster.table'],
-    ['webapp', '$JS.API.STREAM.PURGE.BELFRY_LOG_0'],
-    ['worker', '$JS.API.STREAM.CREATE.OTHER'],
-    ['worker', '$JS.API.STREAM.DELETE.BELFRY_LOG_0'],
-    ['worker', '$JS.API.STREAM.PURGE.KV_belfry_tokens'],
-    ['worker', '$KV.belfry_tokens.entry'],
-    ['admin', 'belfry.log.0.7.C1'],
-    ['sys', '$SYS.REQ.SERVER.N1.RELOAD'],
-  ] as const)('keeps %s from publishing to %s', async (user, subject) => {
-    await expectPublishDenied(user, subject);
-  });
-
-  it.each([
-    ['gateway', 'belfry.cmd.7', undefined],
-    ['webapp', 'belfry.cmd.7', undefined],
-    ['webapp', 'belfry.out.>', undefined],
-    ['webapp', 'belfry.out.eu', undefined],
-    ['gateway', '_INBOX_worker.>', undefined],
-    ['gateway', 'belfry.log.>', undefined],
-    ['worker', 'belfry.cmd.7', undefined],
-    ['worker', 'belfry.cmd.7', 'another-group'],
-  ] as const)('keeps %s from subscribing to %s in group %s', async (user, subject, queue) => {
-    const connection = await connectAs(user);
-    const subscription = connection.subscribe(subject, queue === undefined ? {} : { queue });
-    await expect(firstOf(subscription)).rejects.toThrow(PermissionViolationError);
-  });
-
-  it('tells the system user of a lost connection, and lets it cut one', async () => {
-    const [sys, worker] = [await connectAs('sys'), await connectAs('worker')];
-    const lost = sys.subscribe('$SYS.ACCOUNT.BELFRY.DISCONNECT', { max: 1 });
+  it('the system user hear of a lost connection, and cut one', async () => {
+    const sys = plainOf('sys').connection;
+    const { connection: victim } = await connectPlain('worker');
+    const lost: unknown[] = [];
+    sys.subscribe('$SYS.ACCOUNT.BELFRY.DISCONNECT', { callback: (_, message) => void lost.push(message.json()) });
     await sys.flush();
-    const clientId = worker.info?.client_id;
-    const serverId = worker.info?.server_id ?? '';
-    await sys.request(`$SYS.REQ.SERVER.${serverId}.KICK`, JSON.stringify({ cid: clientId }), { timeout: 2_000 });
-    expect(JSON.parse((await firstOf(lost)) ?? '{}')).toMatchObject({ client: { user: 'worker', id: clientId } });
+    const { client_id: id, server_id: host } = victim.info!;
+    await sys.request(`$SYS.REQ.SERVER.${host}.KICK`, JSON.stringify({ cid: id }), { timeout: 2_000 });
+    await vi.waitFor(() => expect(lost).toMatchObject([{ client: { user: 'worker', id } }]));
   });
 
-  it('does not start without its passwords, and names the one that is missing', () => {
+  it('nobody in without its passwords, and names the one that is missing', () => {
     const { BELFRY_NATS_SYS_PASSWORD: _, ...env } = server.env;
     const test = (): unknown => execFileSync(findNatsServer(), ['-c', 'nats.conf', '-t'], { env, stdio: 'pipe' });
     expect(test).toThrow(/BELFRY_NATS_SYS_PASSWORD/);
   });
 });
 
-async function connectAs(user: NatsUser): Promise<NatsConnection> {
-  const connection = await connect({
-    servers: server.url,
-    user,
-    pass: server.users[user].password,
-    inboxPrefix: `_INBOX_${user}`,
-    reconnect: false,
-  });
-  open.push(connection);
-  return connection;
+/** The users that the server lets publish there, in the order of NATS_USERS. */
+async function publishersTo(subject: string): Promise<readonly NatsUser[]> {
+  for (const { connection } of plain.values()) connection.publish(subject, 'forged');
+  return usersNotRefused(subject);
 }
 
-async function expectPublishDenied(user: NatsUser, subject: string): Promise<void> {
-  const connection = await connectAs(user);
-  const denied = (async () => {
+async function subscribersTo(subject: string, queue: string | undefined): Promise<readonly NatsUser[]> {
+  const options = { ...(queue === undefined ? {} : { queue }), callback: () => undefined };
+  const subscriptions = [...plain.values()].map(({ connection }) => connection.subscribe(subject, options));
+  const users = await usersNotRefused(subject);
+  for (const subscription of subscriptions) subscription.unsubscribe();
+  return users;
+}
+
+/** Refusals come in order: after one that must come, all before it are here. */
+async function usersNotRefused(subject: string): Promise<readonly NatsUser[]> {
+  for (const { connection } of plain.values()) connection.publish(toNobody, '');
+  await vi.waitFor(() => {
+    for (const { refused } of plain.values()) expect(refused).toContain(toNobody);
+  }, waitOptions);
+  const users = NATS_USERS.filter((user) => !plainOf(user).refused.includes(subject));
+  for (const { refused } of plain.values()) refused.splice(0);
+  return users;
+}
+
+async function connectPlain(user: NatsUser): Promise<{ connection: NatsConnection; refused: string[] }> {
+  const { password } = server.users[user];
+  const inboxPrefix = `_INBOX_${user}`;
+  const connection = await connect({ servers: server.url, user, pass: password, inboxPrefix, reconnect: false });
+  const refused: string[] = [];
+  void (async () => {
     for await (const status of connection.status()) {
-      if (status.type === 'error' && status.error instanceof PermissionViolationError) return status.error;
+      if (status.type === 'error' && status.error instanceof PermissionViolationError) {
+        refused.push(status.error.subject);
+      }
     }
-    return undefined;
   })();
-  connection.publish(subject, 'forged');
-  expect(await denied).toMatchObject({ operation: 'publish', subject });
+  return { connection, refused };
 }
 
-/** The first message's text; undefined when the subscription ended without one. */
-async function firstOf(messages: AsyncIterable<{ string(): string }>): Promise<string | undefined> {
-  for await (const message of messages) return message.string();
-  return undefined;
+function accessOf(user: NatsUser) {
+  return { servers: [server.url], ...server.users[user], incarnation: `${user}-1` };
+}
+
+function brokerOf(user: NatsUser): Broker {
+  return brokers.get(user)!;
+}
+
+function plainOf(user: NatsUser) {
+  return plain.get(user)!;
 }

@@ -3,7 +3,7 @@
  * whose answers the test scripts. By default every channel is open and takes every post.
  */
 import type { Broker } from '../../broker/broker.ts';
-import { BUCKET_TOKENS } from '../../broker/subjects.ts';
+import { BUCKET_SECRETS, BUCKET_TOKENS } from '../../broker/subjects.ts';
 import type { ClusterInfo } from '../../cluster/cluster-info.ts';
 import type { CommandOutcome, CommandSender } from '../../cluster/command-sender.ts';
 import { ManualClock } from '../../platform/clock.ts';
@@ -82,7 +82,7 @@ export function infoOf(meta: ChannelMeta, members: ChannelInfo['members'] = []):
 }
 
 export interface World {
-  readonly buckets: Readonly<Record<'directory' | 'tokens', FakeKeyValue>>;
+  readonly buckets: Readonly<Record<'directory' | 'tokens' | 'secrets', FakeKeyValue>>;
   readonly news: FakeNews;
   readonly clock: ManualClock;
   readonly sender: ScriptedSender;
@@ -109,13 +109,16 @@ export interface WorldOptions {
 }
 
 export async function makeWorld(options: WorldOptions = {}): Promise<World> {
-  const buckets = options.beside?.buckets ?? { directory: new FakeKeyValue(), tokens: new FakeKeyValue() };
+  const buckets = options.beside?.buckets ?? {
+    ...{ directory: new FakeKeyValue(), tokens: new FakeKeyValue(), secrets: new FakeKeyValue() },
+  };
+  const byName: Record<string, FakeKeyValue> = { [BUCKET_TOKENS]: buckets.tokens, [BUCKET_SECRETS]: buckets.secrets };
   const news = options.beside?.news ?? new FakeNews();
   const clock = options.beside?.clock ?? new ManualClock();
   const rng = new SeededRng(options.seed ?? (options.beside === undefined ? 1 : 2));
   const { logger, lines } = createMemoryLogger('info');
   const broker = {
-    kv: (bucket: string) => (bucket === BUCKET_TOKENS ? buckets.tokens : buckets.directory),
+    kv: (bucket: string) => byName[bucket] ?? buckets.directory,
     control: news as unknown as Broker['control'],
   };
   const directory = createDirectory({ broker, clock, rng, logger });

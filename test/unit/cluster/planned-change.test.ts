@@ -73,7 +73,7 @@ describe('a released slot', () => {
     const hub = new MemoryBrokerHub({ clock, rng: new SeededRng(1) });
     const channel = (self: Incarnation): ControlChannel => {
       const broker: Broker = hub.connect(self);
-      const control = new ControlChannel(broker.control, self, silentLogger);
+      const control = new ControlChannel(broker.control, { role: 'worker', incarnation: self }, silentLogger);
       control.listen();
       return control;
     };

@@ -18,7 +18,7 @@ function setUp() {
   const hub = new MemoryBrokerHub({ clock, rng: new SeededRng(1) });
   const channel = (of: Incarnation) => {
     const { control, commands } = hub.connect(of);
-    const channel = new ControlChannel(control, of, silentLogger);
+    const channel = new ControlChannel(control, { role: 'worker', incarnation: of }, silentLogger);
     channel.listen();
     return { control: channel, commands };
   };
