@@ -2,9 +2,10 @@
  * A `belfry dev` for tests: real processes from dist/ on free ports, a data folder of its own.
  *
  * B1  stop() ends it as Ctrl-C does and waits until every process is gone; a folder made here goes too.
- * B2  Whatever happens to the test process, nothing of it stays: its processes end when their supervisor does.
+ * B2  The broker refused nobody anything, or stop() rejects: nats.conf lets every role do what it does.
+ * B3  Whatever happens to the test process, nothing of it stays: its processes end when their supervisor does.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readDevFile, type DevFile } from '../../bin/dev-file.ts';
@@ -56,7 +57,9 @@ export async function startBelfryDev(options: BelfryDevOptions = {}): Promise<Be
       run.child.kill(signal);
       const { code } = await run.ended;
       await until('every process to end', () => !before.some(isAlive), goneMs);
+      const refused = await refusedByBroker(data);
       if (options.data === undefined) await rm(data, { recursive: true, force: true });
+      if (refused.length > 0) throw new Error(`the broker refused:\n${refused.join('\n')}`);
       return code;
     },
   };
@@ -67,6 +70,14 @@ function flagsOf({ workers, gateways, webapps, args = [] }: BelfryDevOptions): s
     count === undefined ? [] : [`--${name}`, String(count)],
   );
   return ['--port', '0', '--nats-server', findNatsServer(), ...counts, ...args];
+}
+
+/** B2 */
+async function refusedByBroker(data: string): Promise<string[]> {
+  const folder = join(data, 'nats');
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.log'));
+  const logs = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
+  return logs.flatMap((log) => log.split('\n').filter((line) => line.includes('Violation')));
 }
 
 async function whenReady(run: CliRun, data: string): Promise<DevFile> {
