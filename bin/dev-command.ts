@@ -4,10 +4,10 @@ import { findNatsServer, type NatsServerBinary } from '../broker/nats-server-bin
 import { systemClock } from '../platform/clock.ts';
 import { systemOutput } from '../platform/config.ts';
 import { systemRng } from '../platform/rng.ts';
+import { checkRuntime } from '../platform/runtime-check.ts';
 import { devFilePath } from './dev-file.ts';
 import { DevSupervisor, type DevOptions, type DevReady } from './dev-supervisor.ts';
 import { asOneLine } from './role.ts';
-import { checkRuntime } from './runtime-check.ts';
 
 /** Never resolves: the process ends by a signal. @throws UsageError */
 export function devCommand(given: DevOptions & { readonly natsServer: string | undefined }): Promise<never> {

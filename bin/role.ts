@@ -25,8 +25,8 @@ import type { NodeEntry, Role } from '../protocol/cluster.ts';
 import { makeIncarnation, parseNodeId, type Incarnation, type NodeId } from '../protocol/ids.ts';
 import { startAdminListener } from '../transport/admin-listener.ts';
 import { projectVersion } from '../platform/project-root.ts';
+import { checkRuntime } from '../platform/runtime-check.ts';
 import { readyLine } from './ready-line.ts';
-import { checkRuntime } from './runtime-check.ts';
 
 export type RoleOptions = {
   readonly nats: readonly string[];

@@ -11,13 +11,14 @@ import type { TemplatedApp, us_listen_socket } from 'uWebSockets.js';
 import { UsageError } from '../platform/config.ts';
 import { freePort } from '../platform/free-port.ts';
 import { limits } from '../platform/limits.ts';
+import { refusalOf, thisRuntime, type Runtime } from '../platform/runtime-check.ts';
 
 export type { HttpRequest, HttpResponse, TemplatedApp, WebSocket } from 'uWebSockets.js';
 export type Uws = typeof UwsModule;
 
 let loading: Promise<Uws> | undefined;
 
-/** @throws UsageError where uWebSockets.js has no build for this Node or platform. */
+/** @throws UsageError where uWebSockets.js has no build for this machine, or it is not installed. */
 export function loadUws(): Promise<Uws> {
   loading ??= load();
   return loading;
@@ -29,12 +30,15 @@ async function load(): Promise<Uws> {
   try {
     return await import('uWebSockets.js');
   } catch (cause) {
-    const here = `Node ${process.versions.node} on ${process.platform} ${process.arch}`;
-    throw new UsageError(
-      `uWebSockets.js has no build for ${here}: use Node 18 to 22 on macOS, Windows or Linux with glibc`,
-      { cause },
-    );
+    throw loadFailure(cause, thisRuntime());
   }
+}
+
+/** There may be no build for this machine, or the installation lacks it. */
+export function loadFailure(cause: unknown, runtime: Runtime): UsageError {
+  const { node, platform } = runtime;
+  const refusal = refusalOf(runtime) ?? `uWebSockets.js does not load in Node.js ${node} on ${platform}`;
+  return new UsageError(refusal, { cause });
 }
 
 export interface Listening {

@@ -25,6 +25,11 @@ const below = {
 export const sourceFolders: readonly string[] = Object.keys(below);
 /** Where the implementation of the broker may be chosen, or looked into. */
 const knowsNats = new Set(['broker', 'bin', 'bench', 'test']);
+/** Packages with a door: the folders that may import them, what begins with the name included. Tests may, too. */
+const doors: ReadonlyArray<readonly [name: string, folders: readonly string[]]> = [
+  ['@nats-io/', ['broker', 'bench']],
+  ['uWebSockets.js', ['transport']],
+];
 /** Where time and randomness may come from the runtime itself. */
 const ownsTime = new Set(['platform', 'bench', 'test']);
 const linesMax = 400;
@@ -85,7 +90,10 @@ function importBreaches(path: string, code: string): Breach[] {
   const from = folderOf(path);
   const breaches: Breach[] = [];
   for (const specifier of importsOf(code)) {
-    if (!specifier.startsWith('.')) continue;
+    if (!specifier.startsWith('.')) {
+      if (!mayUse(path, specifier)) breaches.push({ path, rule: 'package-has-a-door', detail: specifier });
+      continue;
+    }
     const target = resolveFrom(path, specifier);
     const to = folderOf(target);
     if (!mayImport(from, to)) breaches.push({ path, rule: 'import-arrow', detail: `${from} -> ${to} (${specifier})` });
@@ -95,6 +103,12 @@ function importBreaches(path: string, code: string): Breach[] {
     if (!/\.(ts|json)$/.test(specifier)) breaches.push({ path, rule: 'import-extension', detail: specifier });
   }
   return breaches;
+}
+
+function mayUse(path: string, specifier: string): boolean {
+  return (
+    isTest(path) || doors.every(([name, folders]) => !specifier.startsWith(name) || folders.includes(folderOf(path)))
+  );
 }
 
 function mayImport(from: string, to: string): boolean {
