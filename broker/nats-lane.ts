@@ -1,6 +1,10 @@
 /**
  * Messaging on one connection to nats-server. What it promises is broker.ts's; its state is that of all the process's
  * connections together (link-group.ts), its publishing depends on its own alone.
+ *
+ * L1  Nothing is heard that a stream's consumer delivers. Whoever may follow a bucket may name the subject to deliver to,
+ *     and NATS does not ask whether they may publish there: a gateway could speak as a worker. What comes that way keeps
+ *     the subject it was stored under, `$KV.…`, which no subject of ours begins with.
  */
 import type { Msg, Subscription as NatsSubscription } from '@nats-io/transport-node';
 import type { Clock } from '../platform/clock.ts';
@@ -59,7 +63,7 @@ export class NatsLane implements Messaging {
       ...options,
       // With a callback the library keeps no queue. A refused subscription is reported by the link.
       callback: (error, message) => {
-        if (error === null) handle(message);
+        if (error === null && !isFromStream(message)) handle(message);
       },
     });
     return {
@@ -144,6 +148,17 @@ export class NatsLane implements Messaging {
   #checkSize(subject: string, data: Uint8Array): void {
     if (data.length > this.#payloadBytesMax) throw new BrokerLimitError(subject, data.length, this.#payloadBytesMax);
   }
+}
+
+/** The subject as it came: decoding it for every message would cost more than all else that is done here. */
+interface Internals {
+  readonly _msg: { readonly subject: Uint8Array };
+}
+const DOLLAR = 0x24;
+
+/** L1 */
+function isFromStream(message: Msg): boolean {
+  return (message as unknown as Internals)._msg.subject[0] === DOLLAR;
 }
 
 /** A view of the library's message: the subject is decoded only for handlers that look at it. */

@@ -11,7 +11,7 @@ import { connectNats } from '../../broker/nats-broker.ts';
 import { provisionNats } from '../../broker/nats-provision.ts';
 import { NATS_USERS, type NatsUser } from '../../broker/nats-users.ts';
 import { BUCKET_CLUSTER, BUCKET_DIRECTORY, BUCKET_SECRETS, BUCKET_TOKENS } from '../../broker/subjects.ts';
-import { appended, bytes, LOG, readRecord, readValue } from '../support/broker-calls.ts';
+import { appended, bytes, LOG, readRecord, readValue, text } from '../support/broker-calls.ts';
 import { findNatsServer, startNatsServer } from '../support/nats-server.ts';
 import type { TestNatsServer } from '../support/nats-server.ts';
 
@@ -243,6 +243,24 @@ describe('nats.conf lets', () => {
     await control.flush(2_000);
     expect((await brokerOf('worker').control.request(here[0], bytes('ping'), 2_000)).kind).toBe('reply');
     expect((await brokerOf('webapp').control.request(here[1], bytes('drain'), 2_000)).kind).toBe('reply');
+  });
+
+  it('no gateway have a consumer speak to a node in its place', async () => {
+    const { connection: gateway } = plainOf('gateway');
+    const here = 'belfry.ctl.drain.w-9';
+    const [atLane, onTheWire]: [string[], string[]] = [[], []];
+    const worker = brokerOf('worker').control;
+    worker.subscribe(here, ({ data }) => void atLane.push(text(data)));
+    plainOf('worker').connection.subscribe(here, { callback: (_, message) => void onTheWire.push(message.string()) });
+    await Promise.all([worker.flush(2_000), plainOf('worker').connection.flush()]);
+    const key = `$KV.${BUCKET_CLUSTER}.node.gateway.forger-1`;
+    await gateway.request(key, 'forged', { timeout: 2_000 });
+    const config = { name: 'forger', ack_policy: 'none', filter_subject: key, deliver_subject: here };
+    const order = JSON.stringify({ stream_name: `KV_${BUCKET_CLUSTER}`, config });
+    await gateway.request(`$JS.API.CONSUMER.CREATE.KV_${BUCKET_CLUSTER}.forger.${key}`, order, { timeout: 2_000 });
+    await vi.waitFor(() => expect(onTheWire).toEqual(['forged']));
+    brokerOf('webapp').control.publish(here, bytes('drain'));
+    await vi.waitFor(() => expect(atLane).toEqual(['drain']));
   });
 
   it('the system user hear of a lost connection, and cut one', async () => {
