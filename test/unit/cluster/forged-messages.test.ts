@@ -22,7 +22,7 @@ it('takes no heartbeat of a worker from a subject of another node or role', asyn
   const membership = new Membership({ bucket, lane: broker.control, clock: lab.clock, logger });
   void membership.start();
   await lab.run(50);
-  const beat: Heartbeat = { incarnation, role, view: 9, load: 0, wallMs: 0, state: 'serving' };
+  const beat: Heartbeat = { incarnation, role, view: 9, load: 0, wallMs: 0, monotonicMs: 0, state: 'serving' };
   const other = lab.entry('w', 'worker', {}).incarnation;
   const beats = [
     [subjects.heartbeat('gateway', incarnation), beat],
