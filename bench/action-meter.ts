@@ -6,6 +6,8 @@ export type ActionName = (typeof actionNames)[number];
 
 export type ActionReport = {
   readonly due: number;
+  /** What was due and nobody could do; not among `due`. */
+  readonly passedOver: number;
   /** Answers; of typing, sockets that saw it. */
   readonly done: number;
   /** From when it was due, encoded. */
@@ -13,13 +15,17 @@ export type ActionReport = {
 };
 export type ActionReports = Readonly<Record<ActionName, ActionReport>>;
 
-type Meter = { due: number; readonly latency: LatencyHistogram };
+type Meter = { due: number; passedOver: number; readonly latency: LatencyHistogram };
 
 export class ActionMeter {
-  readonly #meters = perAction((): Meter => ({ due: 0, latency: new LatencyHistogram() }));
+  readonly #meters = perAction((): Meter => ({ due: 0, passedOver: 0, latency: new LatencyHistogram() }));
 
   due(name: ActionName): void {
     this.#meters[name].due += 1;
+  }
+
+  passOver(name: ActionName): void {
+    this.#meters[name].passedOver += 1;
   }
 
   done(name: ActionName, latencyUs: number): void {
@@ -28,8 +34,8 @@ export class ActionMeter {
 
   report(): ActionReports {
     return perAction((name) => {
-      const { due, latency } = this.#meters[name];
-      return { due, done: latency.count, latency: latency.encode() };
+      const { due, passedOver, latency } = this.#meters[name];
+      return { due, passedOver, done: latency.count, latency: latency.encode() };
     });
   }
 }
@@ -44,6 +50,7 @@ export function sumActions(all: readonly ActionReports[]): ActionReports {
     const reports = all.map((one) => one[name]);
     return {
       due: reports.reduce((sum, { due }) => sum + due, 0),
+      passedOver: reports.reduce((sum, { passedOver }) => sum + passedOver, 0),
       done: reports.reduce((sum, { done }) => sum + done, 0),
       latency: LatencyHistogram.merged(reports.map(({ latency }) => latency)).encode(),
     };

@@ -21,6 +21,7 @@ import { retryable } from '../protocol/errors.ts';
 import type { DurableEvent } from '../protocol/events.ts';
 import type { ChannelId, Incarnation, MutationId, StreamId, TeamId } from '../protocol/ids.ts';
 import { channelOf, ownerOf } from './channels-ids.ts';
+import { FailureList } from './failure-list.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { serveLoad } from './load-server.ts';
 import { machineClock } from './machine-clock.ts';
@@ -60,22 +61,25 @@ export type ChannelsPoster = {
     readonly result: PostedReport;
   };
   readonly posted: { readonly params: null; readonly result: number };
+  /** What came wrongly after the last report, once what may still be on its way has had time to come. */
+  readonly late: { readonly params: null; readonly result: readonly string[] };
 };
 
 type Waiting = { readonly settle: (reply: Reply) => void };
 type Channel = { posted: number; heard: number };
 
 const writers = 2_048;
-const failuresMax = 20;
 const settleMs = 10_000;
 const pollMs = 20;
+/** Longer than any window that a batch waits for. */
+const lateMs = 200;
 const epoch = 1;
 const machine = machineClock(systemClock);
 /** As channels are: drawn once more until one is found that was not asked before. */
 const touched = new Map<number, Channel>();
 const waiting = new Map<number, Waiting>();
 const numbers = new Map<StreamId, number>();
-let failures: string[] = [];
+const failures = new FailureList();
 let written = 0;
 let acknowledged = 0;
 let requests = 0;
@@ -90,6 +94,10 @@ serveLoad<ChannelsPoster>({
   askCold: ({ count }) => askCold(count),
   post: ({ rate, seconds, bytes }) => post(rate, seconds, bytes),
   posted: () => acknowledged,
+  async late() {
+    await systemClock.sleep(lateMs);
+    return failures.take();
+  },
 });
 
 async function fill(access: NatsAccess, logs: number, records: number, partitions: number): Promise<null> {
@@ -172,9 +180,9 @@ function hear({ data }: BrokerMessage): void {
   for (const entry of decodeBatch(data).entries) {
     if (entry.kind !== 'event') continue;
     const channel = touched.get(numbers.get(entry.stream) ?? -1);
-    if (channel === undefined) fail(`an event of ${entry.stream}, where nobody posted`);
+    if (channel === undefined) failures.add(`an event of ${entry.stream}, where nobody posted`);
     else if (entry.seq !== channel.heard + 1)
-      fail(`event ${entry.seq} of a channel where ${channel.heard + 1} was next`);
+      failures.add(`event ${entry.seq} of a channel where ${channel.heard + 1} was next`);
     else channel.heard = entry.seq;
   }
 }
@@ -189,7 +197,6 @@ function touch(number: number): Channel {
 }
 
 async function askCold(count: number): Promise<ColdReport> {
-  failures = [];
   const [cold, warm] = [new LatencyHistogram(), new LatencyHistogram()];
   for (let asked = 0; asked < count; asked += 1) {
     let number = draw();
@@ -199,20 +206,19 @@ async function askCold(count: number): Promise<ColdReport> {
       const startUs = machine.nowUs();
       const reply = await defined(speak)(number, { kind: 'info', viewer: ownerOf(number) });
       latency.record(machine.nowUs() - startUs);
-      if (!reply.ok) fail(`a channel did not come to life: ${JSON.stringify(reply.failure)}`);
+      if (!reply.ok) failures.add(`a channel did not come to life: ${JSON.stringify(reply.failure)}`);
     }
   }
-  return { cold: cold.encode(), warm: warm.encode(), failures: failures.slice(0, failuresMax) };
+  return { cold: cold.encode(), warm: warm.encode(), failures: failures.take() };
 }
 
 async function post(rate: number, seconds: number, bytes: number): Promise<PostedReport> {
-  failures = [];
   acknowledged = 0;
   const latency = new LatencyHistogram();
   const schedule = new Schedule(machine.nowUs(), rate, rate * seconds);
   await runSchedule(systemClock, machine, schedule, (index, dueUs) => void postOne(index, dueUs, bytes, latency));
   await untilSettled(rate * seconds);
-  return { posts: acknowledged, latency: latency.encode(), failures: failures.slice(0, failuresMax) };
+  return { posts: acknowledged, latency: latency.encode(), failures: failures.take() };
 }
 
 async function postOne(index: number, dueUs: number, bytes: number, latency: LatencyHistogram): Promise<void> {
@@ -226,8 +232,8 @@ async function postOne(index: number, dueUs: number, bytes: number, latency: Lat
   const reply = await defined(speak)(number, { kind: 'post', author, draft, mutation });
   latency.record(machine.nowUs() - dueUs);
   acknowledged += 1;
-  if (!reply.ok) fail(`a post was refused: ${JSON.stringify(reply.failure)}`);
-  else if ((reply.result as { seq: number }).seq !== seq) fail(`a post got another seq than ${seq}`);
+  if (!reply.ok) failures.add(`a post was refused: ${JSON.stringify(reply.failure)}`);
+  else if ((reply.result as { seq: number }).seq !== seq) failures.add(`a post got another seq than ${seq}`);
 }
 
 /** All answered, and heard of by the gateway. */
@@ -236,14 +242,10 @@ async function untilSettled(count: number): Promise<void> {
   const behind = (): number => [...touched.values()].filter(({ posted, heard }) => heard < posted).length;
   while (acknowledged < count || behind() > 0) {
     if (systemClock.monotonicMs() > endMs) {
-      return fail(`${count - acknowledged} posts without an answer, ${behind()} channels without their events`);
+      return failures.add(`${count - acknowledged} posts without an answer, ${behind()} channels without their events`);
     }
     await systemClock.sleep(pollMs);
   }
-}
-
-function fail(what: string): void {
-  failures.push(what);
 }
 
 function defined<T>(value: T | undefined): T {

@@ -6,7 +6,7 @@
  *   cold   channels with logs in JetStream that nobody has asked for yet are asked, one after the other;
  *   posts  1,000 posts a second hit random ones of those with logs: nearly every post is its channel's first.
  *
- * The worker is a process of the scenario's own with the code of `belfry worker`, the broker is that of a `belfry dev`.
+ * The worker is a process of the scenario's own with the code of `belfry worker`, the broker a nats-server of its own.
  */
 import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
 import type { GatewayRef } from '../protocol/commands.ts';
@@ -106,26 +106,24 @@ class ChannelsSession implements Session {
     const processes = [this.#broker.process, ...this.#host.pids().map((pid) => ({ role: 'worker', pid }))];
     const progress = this.#poster.progress('posted', 'posts');
     const side = { subject: 'posts', processes, load: [this.#poster], progress };
-    await this.#host.beginWatch();
     await this.#host.callAll('watch', null);
     const stretch = await measureStretch({ ...this.#context, profileFolder: undefined }, side, () =>
       this.#poster.callAll('post', { rate, seconds, bytes }),
     );
     const posted = only(stretch.result);
-    const { lagP99Ms } = only(await this.#host.endWatch());
+    const late = (await this.#poster.callAll('late', null)).flat();
     const watched = only(await this.#host.callAll('watched', null));
     return {
       measurements: [
         ...this.#liveRows(opened),
         ...coldRows(cold),
         ...postRows(posted, watched, stretch.seconds),
-        row('posts', 'late timers of its event loop, p99', 'ms', lagP99Ms),
         ...actorRows(opened, watched),
         ...[...stretch.cpu].map(([role, cpu]) =>
           row('posts', `CPU of ${role} per post`, 'us', (cpu * 1e6) / posted.posts),
         ),
       ],
-      failures: [...cold.failures, ...posted.failures],
+      failures: [...cold.failures, ...posted.failures, ...late],
       notes: [this.#shape(opened)],
       stretches: [recordOf(stretch, { 'due to acknowledged': posted.latency })],
     };

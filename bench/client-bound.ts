@@ -4,6 +4,7 @@
  * B1  A load process that used 0.85 of a core had no room left: Node runs JavaScript on one.
  * B2  A load process whose event loop was late by 10 ms or more (p99) and by at least half of the measured p99 latency
  *     measured itself.
+ * B3  Servers and load that together used 0.95 of all cores waited for each other: such latencies are the machine's.
  */
 import { formatNumber } from './table.ts';
 import type { ClientUse } from './self-meter.ts';
@@ -11,6 +12,7 @@ import type { ClientUse } from './self-meter.ts';
 const boundCores = 0.85;
 const lateMs = 10;
 const lateShare = 0.5;
+const fullShare = 0.95;
 
 /** What to tell the reader; undefined when the load had room to spare. `p99Ms`: of the latencies, where there are any. */
 export function clientBoundNote(
@@ -28,4 +30,11 @@ export function clientBoundNote(
     return `${subject}: client-bound: a load process was late by ${formatNumber(lagMs)} ms itself (p99; bound from half of the latency's p99 on); ${advice}`;
   }
   return undefined;
+}
+
+/** B3 */
+export function fullMachineNote(subject: string, ownCores: number, cores: number): string | undefined {
+  if (ownCores < cores * fullShare) return undefined;
+  const used = `servers and load used ${formatNumber(ownCores)} of ${cores} cores`;
+  return `${subject}: machine full: ${used} (full from ${fullShare} of them on); its latencies are the machine's`;
 }

@@ -85,7 +85,7 @@ async function whenReady(clock: Clock, signal: AbortSignal, child: ChildProcess,
 /** I2 */
 function processesOf(root: number, dev: DevFile): RoleProcess[] {
   const listed = new Map(dev.processes.map(({ pid, role, id }) => [pid, { pid, role, id }]));
-  return processTree(root).map((pid) => listed.get(pid) ?? { pid, role: 'supervisor' });
+  return processTree(root).map((pid) => listed.get(pid) ?? { pid, role: 'supervisor', id: 'supervisor' });
 }
 
 async function end(clock: Clock, child: ChildProcess): Promise<void> {

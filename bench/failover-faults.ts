@@ -6,6 +6,7 @@
  */
 import type { BenchChannel } from './bench-workspace.ts';
 import type { ChannelPause } from './channel-pauses.ts';
+import { curveSpan } from './fault-curves.ts';
 import type { FailoverCluster, Process } from './failover-cluster.ts';
 import type { FailoverLoad } from './failover-load.ts';
 import type { LoadGroup } from './load-group.ts';
@@ -52,6 +53,12 @@ export class FailoverFaults {
     this.#cluster = cluster;
     this.#load = load;
     this.#channels = channels.map(({ id }) => id);
+  }
+
+  /** Until the curve of the last fault is over: the next one must not show in it. */
+  curveLeftMs(): number {
+    const lastMs = this.records.at(-1)?.atMs ?? -Infinity;
+    return Math.max(0, lastMs + curveSpan.afterMs - this.#machine.nowUs() / 1_000);
   }
 
   async killWorker(turn: number): Promise<void> {

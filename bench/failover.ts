@@ -12,7 +12,7 @@ import { startDev, type DevInstance } from './dev-instance.ts';
 import { FailoverCluster } from './failover-cluster.ts';
 import { FailoverFaults, type FaultKind, type FaultRecord } from './failover-faults.ts';
 import type { FailoverLoad, FailoverReport } from './failover-load.ts';
-import { curvesDetail, curvesOf, curveSpan, curveStretches, type FaultCurve } from './fault-curves.ts';
+import { curvesDetail, curvesOf, curveSpan, curveStretches, timesDetail, type FaultCurve } from './fault-curves.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
 import { defineScenario, prepared } from './scenario.ts';
@@ -105,7 +105,7 @@ class FailoverSession implements Session {
       failures: [...faults.records.flatMap(({ failures }) => failures), ...report.failures],
       notes: storeBytes === 0 ? [curvesNote] : [recoveredNote(storeBytes), curvesNote],
       stretches: [recordOf(stretch, { 'due to acknowledged, no fault': calm.encode() }), ...curveStretches(curves)],
-      details: [curvesDetail(curves)],
+      details: [curvesDetail(curves), timesDetail(faults.records)],
     };
   }
 
@@ -129,12 +129,11 @@ class FailoverSession implements Session {
     for (const [what, times, inflict] of plans) {
       for (let turn = 0; turn < times; turn += 1) {
         progress.show(`${what}: ${turn + 1} of ${times}`);
-        if (!(await clock.sleep(curveSpan.beforeMs, signal))) throw new Error('interrupted');
+        if (!(await clock.sleep(faults.curveLeftMs() + curveSpan.beforeMs, signal))) throw new Error('interrupted');
         await inflict(turn);
       }
     }
-    // The curve of the last fault goes on for as long as that of the others.
-    if (!(await clock.sleep(curveSpan.afterMs, signal))) throw new Error('interrupted');
+    if (!(await clock.sleep(faults.curveLeftMs(), signal))) throw new Error('interrupted');
     return storeBytes;
   }
 }

@@ -10,7 +10,6 @@
 import type { Delivered } from './fanout-checks.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { totalCpu } from './process-meter.ts';
-import { coresByRole } from './role-figures.ts';
 import type { Measurement } from './scenario.ts';
 import type { Stretch } from './stretch.ts';
 import { saturatedP99MsMax } from './sustained-rate.ts';
@@ -70,7 +69,6 @@ export function measure(stretch: Stretch<Delivered>, load: Load): Measurement[] 
   return [
     ...perSecond,
     { subject, name: 'messages per read of a socket', unit: '', value: deliveries / reads },
-    ...coresByRole(stretch),
     { subject, name: 'latency p50', unit: 'ms', value: p50Ms, ...latencyGoal(subject, load, 'p50') },
     { subject, name: 'latency p99', unit: 'ms', value: p99Ms, ...latencyGoal(subject, load, 'p99') },
   ];

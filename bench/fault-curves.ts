@@ -64,10 +64,20 @@ export function curvesDetail(curves: readonly FaultCurve[]): Detail {
   };
 }
 
+/** Whether it is each time or one of many: the slowest post of every time, in order. */
+export function timesDetail(records: readonly FaultRecord[]): Detail {
+  const kinds = [...new Set(records.map(({ kind }) => kind))];
+  const rows = kinds.map((kind) => {
+    const own = records.filter((record) => record.kind === kind);
+    return [kind, own.map(({ slowestMs }) => String(Math.round(Math.max(0, ...slowestMs)))).join(' ')];
+  });
+  return { title: 'slowest post of each time, ms', heads: ['fault', 'ms'], aligns: ['left', 'left'], rows };
+}
+
 /** A kind of fault is a subject of its own: its curves stand beside those of the others. */
 export function curveStretches(curves: readonly FaultCurve[]): StretchRecord[] {
   const { beforeMs, afterMs, stepMs } = curveSpan;
-  const unknown = { processes: [], hops: [], clients: [], othersCores: 0, failures: [] };
+  const unknown = { processes: [], hops: [], clients: [], othersCores: 0, ownCores: 0, failures: [] };
   return curves.map(({ kind, waits, points }) => ({
     ...unknown,
     subject: kind,

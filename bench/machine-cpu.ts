@@ -1,6 +1,6 @@
 /**
- * How much of the machine others used while something was measured: all CPU time that was not ours. Figures taken
- * beside somebody else's compiler are not figures.
+ * How much of the machine was used while something was measured, by us and by others: all CPU time that was not ours.
+ * Figures taken beside somebody else's compiler are not figures.
  */
 import { readFileSync } from 'node:fs';
 import { familySecondsOf, processTree, ticksPerSecond } from './process-stat.ts';
@@ -18,11 +18,15 @@ export function parseBusySeconds(text: string): number {
   return fields.reduce((sum, ticks, at) => (idleFields.has(at) ? sum : sum + ticks), 0) / ticksPerSecond;
 }
 
-/** CPU seconds of everything but this process, its descendants and `known`, since boot; only differences count. */
-export function othersCpuSeconds(known: readonly number[]): number {
-  const ours = [...new Set([...processTree(process.pid), ...known])].reduce(
-    (sum, pid) => sum + familySecondsOf(pid),
-    0,
-  );
-  return parseBusySeconds(readFileSync('/proc/stat', 'utf8')) - ours;
+/** CPU seconds since boot; only differences count. */
+export type MachineCpu = {
+  /** Of this process, its descendants and `known`. */
+  readonly ownSeconds: number;
+  readonly othersSeconds: number;
+};
+
+export function readMachineCpu(known: readonly number[]): MachineCpu {
+  const own = new Set([...processTree(process.pid), ...known]);
+  const ownSeconds = [...own].reduce((sum, pid) => sum + familySecondsOf(pid), 0);
+  return { ownSeconds, othersSeconds: parseBusySeconds(readFileSync('/proc/stat', 'utf8')) - ownSeconds };
 }

@@ -13,7 +13,6 @@ import { SeededRng } from '../platform/rng.ts';
 import { actionNames, type ActionName, type ActionReports } from './action-meter.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { powerLawSizes } from './power-law.ts';
-import { coresByRole, memoryByRole } from './role-figures.ts';
 import {
   checkWarmUp,
   defineScenario,
@@ -149,16 +148,17 @@ function measure(stretch: Stretch<Worked>): Measurement[] {
     { subject, name: '  of which replayed to who came back', unit: '/s', value: replayed / seconds },
     { subject, name: 'delivery latency p50', unit: 'ms', value: p50Ms },
     { subject, name: 'delivery latency p99', unit: 'ms', value: p99Ms },
-    ...coresByRole(stretch),
-    ...memoryByRole(stretch),
     ...actionNames.flatMap((name) => actionFigures(name, actions, seconds)),
   ];
 }
 
 function actionFigures(subject: ActionName, actions: ActionReports, seconds: number): Measurement[] {
-  const { due, done, latency } = actions[subject];
-  if (due === 0) return [];
-  const counts: Measurement[] = [{ subject, name: 'due', unit: '/s', value: due / seconds }];
+  const { due, passedOver, done, latency } = actions[subject];
+  if (due + passedOver === 0) return [];
+  const counts: Measurement[] = [
+    { subject, name: 'due', unit: '/s', value: due / seconds },
+    { subject, name: 'passed over: nobody could', unit: '/s', value: passedOver / seconds },
+  ];
   if (done !== due) counts.push({ subject, name: doneNames[subject] ?? 'answered', unit: '/s', value: done / seconds });
   if (done === 0) return counts;
   const { p50Ms, p99Ms } = LatencyHistogram.decode(latency).percentiles();

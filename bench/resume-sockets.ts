@@ -10,7 +10,7 @@ import type { Cursors } from './session-ledger.ts';
 export type ReturnReport = {
   /** From the first rtm.connect to the last session's end of resume. */
   readonly wallMs: number;
-  /** Per session, from its URL to hello, and to the end of resume. */
+  /** Per session, from when it wants back, as all do at once, to hello, and to the end of resume. */
   readonly hello: string;
   readonly done: string;
   readonly events: number;
@@ -64,14 +64,13 @@ async function arrive(api: string, users: readonly BenchUser[]): Promise<ReturnR
   let urlsAgain = 0;
   returned = 0;
   const open = async (session: ReturningSession, url: string): Promise<void> => {
-    const openedMs = nowMs();
     const back = await session.arrive(url);
     if (back === undefined) {
       failures.push('a session could not come back');
       return;
     }
-    hello.record((back.helloAtMs - openedMs) * 1_000);
-    done.record((nowMs() - openedMs) * 1_000);
+    hello.record((back.helloAtMs - startMs) * 1_000);
+    done.record((nowMs() - startMs) * 1_000);
     events += back.events;
     returned += 1;
   };

@@ -11,15 +11,16 @@
  * M2  The storm's channels are shared, as channels are: session s is in channels s, s + step, s + 2 step … of them, so
  *     each channel is in many sessions and no two sessions have the same set.
  * M3  Each session must get each event that it missed once, in order, before the server says that it has caught up.
+ * M4  A session's time begins when it wants back: in the storm for all at once, the wait for rtm.connect included.
  */
-import { defineOptions, integerSchema, type OptionValues } from '../platform/config.ts';
+import { defineOptions, integerSchema, UsageError, type OptionValues } from '../platform/config.ts';
 import { limits } from '../platform/limits.ts';
 import { callAll } from './api-client.ts';
-import { inviteAll, makeUsers, type BenchUser } from './bench-workspace.ts';
-import type { CpuByRole } from './process-meter.ts';
+import { inviteAll, makeChannels, makeUsers, type BenchChannel, type BenchUser } from './bench-workspace.ts';
 import type { FanoutPoster } from './fanout-poster.ts';
-import { LatencyHistogram, type Percentiles } from './histogram.ts';
 import { LoadGroup } from './load-group.ts';
+import type { PosterOptions } from './open-loop-poster.ts';
+import { latenciesOf, merged, ms, postMeasurements, stormMeasurements } from './resume-figures.ts';
 import type { ResumeSockets, ReturnReport } from './resume-sockets.ts';
 import {
   defineScenario,
@@ -31,6 +32,7 @@ import {
 } from './scenario.ts';
 import { serverOptions } from './server-options.ts';
 import { openServers, type Servers } from './servers.ts';
+import type { SteadyPoster } from './steady-poster.ts';
 import { measureStretch, type Side } from './stretch.ts';
 import { recordOf, type StretchRecord } from './stretch-record.ts';
 
@@ -53,14 +55,17 @@ type Options = OptionValues<typeof options>;
 
 const gapRate = 2_000;
 const textBytes = 100;
-const goals = { gapMs: 2_000, wideMs: 300, stormMs: 10_000 };
+const goals = { gapMs: 2_000, wideMs: 300 };
 const calmSeconds = 3;
+const posterConnections = 64;
+const postLatency = 'post due to acknowledged';
 
 export const resumeScenario = defineScenario({
   name: 'resume',
   summary: 'how long clients wait for what they missed: one long gap, many channels, a reconnect storm',
   options,
   async open(context, values) {
+    checkOptions(values);
     const servers = await openServers(context, values);
     return prepared(new ResumeSession(context, values, servers));
   },
@@ -80,10 +85,11 @@ class ResumeSession implements Session {
   readonly #storm: LoadGroup<ResumeSockets>;
   readonly #single: LoadGroup<ResumeSockets>;
   readonly #poster: LoadGroup<FanoutPoster>;
+  readonly #others: LoadGroup<SteadyPoster>;
   #users: readonly BenchUser[] = [];
   #gapChannel = '';
   #liveChannel = '';
-  #stormChannels: readonly string[] = [];
+  #stormChannels: readonly BenchChannel[] = [];
   #posted = 0;
 
   constructor(context: RunContext, values: Options, servers: Servers) {
@@ -93,6 +99,7 @@ class ResumeSession implements Session {
     this.#storm = new LoadGroup<ResumeSockets>('./resume-sockets', values.loadProcs, context);
     this.#single = new LoadGroup<ResumeSockets>('./resume-sockets', 1, context);
     this.#poster = new LoadGroup<FanoutPoster>('./fanout-poster', 1, context);
+    this.#others = new LoadGroup<SteadyPoster>('./steady-poster', 1, context);
   }
 
   /** Users: the storm's sessions, then who posts, then the one with the gap, then the one with many channels. */
@@ -110,7 +117,8 @@ class ResumeSession implements Session {
     const { access } = this.#servers;
     const { sessions, channels, wide } = this.#options;
     this.#users = await makeUsers(access, sessions + 3, this.#context.progress);
-    [this.#gapChannel = '', this.#liveChannel = ''] = await this.#makeChannels(this.#owner, 'alone', 2);
+    const alone = await this.#makeChannels(this.#owner, 'alone', 2);
+    [this.#gapChannel = '', this.#liveChannel = ''] = alone.map(({ id }) => id);
     await this.#makeChannels(this.#wideUser, 'wide', wide);
     this.#stormChannels = await this.#makeChannels(this.#owner, 'storm', channels);
     await this.#invite([{ id: this.#gapChannel, users: [this.#gapUser] }]);
@@ -135,7 +143,7 @@ class ResumeSession implements Session {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#storm.stop(), this.#single.stop(), this.#poster.stop()]);
+    await Promise.all([this.#storm, this.#single, this.#poster, this.#others].map((load) => load.stop()));
     await this.#servers.stop();
   }
 
@@ -143,20 +151,17 @@ class ResumeSession implements Session {
     const { gap } = this.#options;
     const user = this.#gapUser;
     await this.#visit(user);
-    await this.#post(this.#gapChannel, gapRate, gap);
+    const lost = await this.#post(this.#gapChannel, gapRate, gap);
     await this.#untilForgotten();
-    // One profile a process: the storm's.
-    const unprofiled = { ...this.#context, profileFolder: undefined };
-    const stretch = await measureStretch(unprofiled, this.#side('gap', this.#single), () => this.#return(user));
+    const stretch = await measureStretch(this.#unprofiled(), this.#side('gap', [this.#single]), () =>
+      this.#return(user),
+    );
     const report = stretch.result;
     const events = report.events === gap ? [] : [`gap: ${report.events} of ${gap} events came`];
     return {
-      measurements: [
-        ms('gap', `${gap} events, from the URL`, report.wallDoneMs, goals.gapMs),
-        ...cpuRows('gap', stretch.cpu),
-      ],
-      failures: [...report.failures.map((failure) => `gap: ${failure}`), ...events],
-      stretches: [recordOf(stretch, { 'URL to caught up': report.done })],
+      measurements: [ms('gap', `${gap} events, rtm.connect to caught up`, report.wallMs, goals.gapMs)],
+      failures: [...[...lost, ...report.failures].map((failure) => `gap: ${failure}`), ...events],
+      stretches: [recordOf(stretch, { 'wanted back to caught up': report.done })],
     };
   }
 
@@ -164,79 +169,101 @@ class ResumeSession implements Session {
     const user = this.#wideUser;
     await this.#visit(user);
     await this.#untilForgotten();
-    const cold = await this.#return(user);
-    await this.#single.callAll('leave', null);
-    const warm = await this.#return(user);
-    const name = `${this.#options.wide} channels without a gap, from the URL`;
+    const stretch = await measureStretch(this.#unprofiled(), this.#side('wide', [this.#single]), async () => {
+      const cold = await this.#return(user);
+      await this.#single.callAll('leave', null);
+      return [cold, await this.#return(user)] as const;
+    });
+    const [cold, warm] = stretch.result;
+    const name = `${this.#options.wide} channels without a gap, rtm.connect to caught up`;
     return {
       measurements: [
-        ms('wide', `${name}, cold`, cold.wallDoneMs, goals.wideMs),
-        ms('wide', `${name}, warm`, warm.wallDoneMs, goals.wideMs),
+        ms('wide', `${name}, cold`, cold.wallMs, goals.wideMs),
+        ms('wide', `${name}, warm`, warm.wallMs, goals.wideMs),
       ],
       failures: [...cold.failures, ...warm.failures].map((failure) => `wide: ${failure}`),
-      stretches: [],
+      stretches: [recordOf({ ...stretch, hops: [] }, { 'wanted back to caught up': merged([cold.done, warm.done]) })],
     };
   }
 
   async #measureStorm() {
     const { sessions, missed } = this.#options;
-    const calm = await this.#postUntil(this.#context.clock.sleep(calmSeconds * 1_000, this.#context.signal));
+    const calm = await this.#measureCalm();
     await this.#storm.callAll('leave', null);
     const tails = await this.#fillGaps();
     await this.#untilForgotten();
-    const stretch = await measureStretch(this.#context, this.#side('storm', this.#storm), () => this.#returnAll());
+    const side = this.#side('storm', [this.#storm, this.#others]);
+    const progress = this.#storm.progress('returned', 'sessions back');
+    const stretch = await measureStretch(this.#context, { ...side, progress }, () => this.#returnAll());
     const { reports, posts } = stretch.result;
-    const failures = [...calm.failures, ...posts.failures, ...reports.flatMap((one) => one.failures)];
+    const failures = [...calm.result.failures, ...posts.failures, ...reports.flatMap((one) => one.failures)];
     const wrong = await this.#storm.callAll('check', { tails });
     const events = reports.reduce((sum, one) => sum + one.events, 0);
     if (events !== sessions * missed) failures.push(`${events} of ${sessions * missed} events came`);
     return {
-      measurements: [
-        ...stormMeasurements(reports),
-        ...postMeasurements(calm.latency, posts.latency),
-        ...cpuRows('storm', stretch.cpu),
-      ],
+      measurements: [...stormMeasurements(reports), ...postMeasurements(calm.result.latency, posts.latency)],
       failures: [...failures, ...wrong.flat()].map((failure) => `storm: ${failure}`),
-      stretches: [recordOf(stretch, latenciesOf(reports))],
+      stretches: [
+        recordOf({ ...calm, hops: [] }, { [postLatency]: calm.result.latency }),
+        recordOf(stretch, { ...latenciesOf(reports), [postLatency]: posts.latency }),
+      ],
       details: stretch.details,
     };
   }
 
-  #side(subject: string, sessions: LoadGroup<ResumeSockets>): Side {
-    const load = [sessions, this.#poster];
-    const progress = sessions.progress('returned', 'sessions back');
-    return { subject, processes: this.#servers.processes(), load, progress };
+  /** What others' posts take before the storm. */
+  #measureCalm() {
+    const { clock, signal } = this.#context;
+    return measureStretch(this.#unprofiled(), this.#side('calm', [this.#others]), async () => {
+      await this.#beginPosts();
+      if (!(await clock.sleep(calmSeconds * 1_000, signal))) throw new Error('interrupted');
+      return this.#endPosts();
+    });
   }
 
+  #side(subject: string, load: Side['load'] & object): Side {
+    return { subject, processes: this.#servers.processes(), load };
+  }
+
+  /** One profile a process: the storm's. */
+  #unprofiled(): RunContext {
+    return { ...this.#context, profileFolder: undefined };
+  }
+
+  /** M4 */
   async #returnAll() {
     const { api } = this.#servers.access;
-    const back = this.#storm.callEach('arrive', (at) => ({ api, users: this.#sessions(at) }));
-    const posts = await this.#postUntil(back);
-    return { reports: await back, posts };
+    await this.#beginPosts();
+    const reports = await this.#storm.callEach('arrive', (at) => ({ api, users: this.#sessions(at) }));
+    return { reports, posts: await this.#endPosts() };
   }
 
-  /** Posts to a channel of its own at the wanted rate until `end` settles; whole seconds, so a little beyond. */
-  async #postUntil(end: Promise<unknown>) {
-    const latencies: string[] = [];
-    const failures: string[] = [];
-    let ended = false;
-    void end.finally(() => (ended = true)).catch(() => undefined);
-    while (!ended) {
-      const { latency, failures: failed } = await this.#post(this.#liveChannel, this.#options.rate, this.#options.rate);
-      latencies.push(latency);
-      failures.push(...failed);
-    }
-    return { latency: LatencyHistogram.merged(latencies).percentiles(), failures };
+  /** From here on, others post to a channel of their own at the wanted rate, on one schedule. */
+  async #beginPosts(): Promise<void> {
+    const { rate } = this.#options;
+    await this.#others.callAll('begin', { ...this.#postTarget(this.#liveChannel), rate, firstId: this.#posted });
   }
 
-  async #post(channel: string, rate: number, count: number) {
+  async #endPosts() {
+    const [report] = await this.#others.callAll('end', null);
+    if (report === undefined) throw new Error('resume: no report');
+    const { posted, acknowledged, latency, failures } = report;
+    this.#posted += posted;
+    return { latency, failures: [...failures, ...unacknowledged(acknowledged, posted)] };
+  }
+
+  #postTarget(channel: string): PosterOptions {
+    return {
+      ...{ api: this.#servers.access.api, token: this.#owner.token, channel, connections: posterConnections },
+      bytes: textBytes,
+    };
+  }
+
+  async #post(channel: string, rate: number, count: number): Promise<readonly string[]> {
     const firstId = this.#posted;
     this.#posted += count;
-    const target = { api: this.#servers.access.api, token: this.#owner.token, channel, connections: 64 };
-    const [report] = await this.#poster.callAll('post', { ...target, bytes: textBytes, rate, count, firstId });
-    const failures = [...(report?.failures ?? [])];
-    if (report?.acknowledged !== count) failures.push(`${report?.acknowledged ?? 0} of ${count} posts acknowledged`);
-    return { latency: report?.latency ?? '', failures };
+    const [report] = await this.#poster.callAll('post', { ...this.#postTarget(channel), rate, count, firstId });
+    return [...(report?.failures ?? []), ...unacknowledged(report?.acknowledged ?? 0, count)];
   }
 
   /** Connects, so that it has cursors, and goes. */
@@ -245,11 +272,11 @@ class ResumeSession implements Session {
     await this.#single.callAll('leave', null);
   }
 
-  async #return(user: BenchUser): Promise<ReturnReport & { readonly wallDoneMs: number }> {
+  async #return(user: BenchUser): Promise<ReturnReport> {
     const [report] = await this.#single.callAll('arrive', { api: this.#servers.access.api, users: [user] });
     if (report === undefined) throw new Error('resume: no report');
     const failures = [...report.failures, ...(await this.#single.callAll('check', { tails: {} })).flat()];
-    return { ...report, failures, wallDoneMs: LatencyHistogram.decode(report.done).percentiles().maxMs };
+    return { ...report, failures };
   }
 
   /** M1 */
@@ -263,8 +290,8 @@ class ResumeSession implements Session {
   async #fillGaps(): Promise<Record<string, number>> {
     const { missed, perSession } = this.#options;
     const { api } = this.#servers.access;
-    const each = Math.round(missed / perSession);
-    const rounds = Array.from({ length: each }, () => this.#stormChannels).flat();
+    const each = missed / perSession;
+    const rounds = Array.from({ length: each }, () => this.#stormChannels.map(({ id }) => id)).flat();
     const calls = rounds.map((channel, at) => ({
       method: 'chat.postMessage',
       token: this.#owner.token,
@@ -290,7 +317,7 @@ class ResumeSession implements Session {
     for (let session = 0; session < sessions; session += 1) {
       for (let at = 0; at < perSession; at += 1) members[(session + at * step) % channels]?.push(this.#user(session));
     }
-    await this.#invite(members.map((users, at) => ({ id: this.#stormChannels[at] ?? '', users })));
+    await this.#invite(members.map((users, at) => ({ id: this.#stormChannels[at]?.id ?? '', users })));
   }
 
   async #invite(invited: readonly { readonly id: string; readonly users: readonly BenchUser[] }[]): Promise<void> {
@@ -299,15 +326,8 @@ class ResumeSession implements Session {
     await inviteAll(this.#servers.access, invitations, this.#context.progress);
   }
 
-  async #makeChannels({ token }: BenchUser, name: string, count: number): Promise<string[]> {
-    const calls = Array.from({ length: count }, (_, at) => ({
-      method: 'conversations.create',
-      token,
-      fields: { name: `${name}-${at}` },
-    }));
-    const show = (done: number) => this.#context.progress.show(`making channels: ${done} of ${count}`);
-    const answers = await callAll(this.#servers.access.api, calls, show);
-    return answers.map((answer) => String((answer['channel'] as { id?: unknown }).id));
+  #makeChannels(owner: BenchUser, name: string, count: number): Promise<BenchChannel[]> {
+    return makeChannels(this.#servers.access, [owner], count, this.#context.progress, name);
   }
 
   #sessions(at: number): BenchUser[] {
@@ -328,46 +348,13 @@ class ResumeSession implements Session {
   }
 }
 
-function cpuRows(subject: string, cpu: CpuByRole): Measurement[] {
-  return [...cpu].map(([role, used]) => ({ subject, name: `CPU of ${role}`, unit: 's', value: used }));
+/** @throws UsageError: such a storm could not be checked. */
+function checkOptions({ missed, perSession, channels }: Options): void {
+  if (missed % perSession !== 0)
+    throw new UsageError(`--missed ${missed} must be a multiple of --per-session ${perSession}`);
+  if (perSession > channels) throw new UsageError(`--per-session ${perSession} must be at most --channels ${channels}`);
 }
 
-function ms(subject: string, name: string, value: number, atMost?: number): Measurement {
-  return { subject, name, unit: 'ms', value, ...(atMost === undefined ? {} : { goal: { atMost } }) };
-}
-
-function latenciesOf(reports: readonly ReturnReport[]) {
-  return {
-    'URL to hello': LatencyHistogram.merged(reports.map((one) => one.hello)).encode(),
-    'URL to caught up': LatencyHistogram.merged(reports.map((one) => one.done)).encode(),
-  };
-}
-
-function stormMeasurements(reports: readonly ReturnReport[]): Measurement[] {
-  const latencies = latenciesOf(reports);
-  const hello = LatencyHistogram.decode(latencies['URL to hello']).percentiles();
-  const done = LatencyHistogram.decode(latencies['URL to caught up']).percentiles();
-  return [
-    ms('storm', 'all resumed', Math.max(...reports.map(({ wallMs }) => wallMs)), goals.stormMs),
-    ms('storm', 'to hello, p50', hello.p50Ms),
-    ms('storm', 'to hello, p99', hello.p99Ms),
-    ms('storm', 'to the end of resume, p50', done.p50Ms),
-    ms('storm', 'to the end of resume, p99', done.p99Ms),
-    {
-      subject: 'storm',
-      name: 'asked to come again',
-      unit: '',
-      value: reports.reduce((sum, one) => sum + one.again, 0),
-    },
-  ];
-}
-
-function postMeasurements(calm: Percentiles, during: Percentiles): Measurement[] {
-  return [
-    ms('posts', 'before, p50', calm.p50Ms),
-    ms('posts', 'before, p99', calm.p99Ms),
-    ms('posts', 'during the storm, p50', during.p50Ms),
-    ms('posts', 'during the storm, p99', during.p99Ms),
-    ms('posts', 'during the storm, longest', during.maxMs),
-  ];
+function unacknowledged(acknowledged: number, posted: number): string[] {
+  return acknowledged === posted ? [] : [`${acknowledged} of ${posted} posts acknowledged`];
 }

@@ -16,6 +16,7 @@ import { decodeBatch, type BatchEntry } from '../protocol/batches.ts';
 import type { GatewayRef } from '../protocol/commands.ts';
 import { makePublicChannelId, type Incarnation, type MutationId, type TeamId, type UserId } from '../protocol/ids.ts';
 import { decodeRegionEntries, decodeRegionHead } from '../protocol/region-batches.ts';
+import { FailureList } from './failure-list.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { serveLoad } from './load-server.ts';
 import { machineClock } from './machine-clock.ts';
@@ -40,16 +41,19 @@ export type SpreadGateways = {
     readonly result: SpreadReport;
   };
   readonly posted: { readonly params: null; readonly result: number };
+  /** What came wrongly after the last post's report, once what may still be on its way has had time to come. */
+  readonly late: { readonly params: null; readonly result: readonly string[] };
 };
 
 const user = 'U0BENCH0001' as UserId;
 const settleMs = 10_000;
 const pollMs = 20;
-const failuresMax = 20;
+/** Longer than any window that a batch waits for. */
+const lateMs = 200;
 const machine = machineClock(systemClock);
 /** The last seq that each gateway heard. */
 let heard: number[] = [];
-let failures: string[] = [];
+const failures = new FailureList();
 let acknowledged = 0;
 let messages = 0;
 let tail = 0;
@@ -59,6 +63,10 @@ serveLoad<SpreadGateways>({
   open: (params) => open(params),
   post: ({ rate, seconds, bytes }) => post(rate, seconds, bytes),
   posted: () => acknowledged,
+  async late() {
+    await systemClock.sleep(lateMs);
+    return failures.take();
+  },
 });
 
 async function open(params: SpreadGateways['open']['params']): Promise<null> {
@@ -84,7 +92,7 @@ async function open(params: SpreadGateways['open']['params']): Promise<null> {
     messages += 1;
     const mutation = `post-${messages}` as MutationId;
     const outcome = await router.toStream(id, { kind: 'post', author: { user }, draft: { text }, mutation });
-    if (!outcome.ok) failures.push(`a post was refused: ${JSON.stringify(outcome.failure)}`);
+    if (!outcome.ok) failures.add(`a post was refused: ${JSON.stringify(outcome.failure)}`);
   };
   return null;
 }
@@ -103,13 +111,12 @@ function hear(at: number, entries: readonly BatchEntry[]): void {
   for (const entry of entries) {
     if (entry.kind !== 'event') continue;
     const next = (heard[at] ?? 0) + 1;
-    if (entry.seq !== next) failures.push(`gateway ${at} heard event ${entry.seq} where ${next} was next`);
+    if (entry.seq !== next) failures.add(`gateway ${at} heard event ${entry.seq} where ${next} was next`);
     heard[at] = entry.seq;
   }
 }
 
 async function post(rate: number, seconds: number, bytes: number): Promise<SpreadReport> {
-  failures = [];
   acknowledged = 0;
   const count = Math.round(rate * seconds);
   const latency = new LatencyHistogram();
@@ -124,7 +131,7 @@ async function post(rate: number, seconds: number, bytes: number): Promise<Sprea
   const endMs = systemClock.monotonicMs() + settleMs;
   const behind = (): number => heard.filter((seq) => seq !== tail).length;
   while ((acknowledged < count || behind() > 0) && systemClock.monotonicMs() < endMs) await systemClock.sleep(pollMs);
-  if (acknowledged < count) failures.push(`${count - acknowledged} posts without an answer`);
-  if (behind() > 0) failures.push(`${behind()} gateways have not heard everything`);
-  return { posts: acknowledged, latency: latency.encode(), failures: failures.slice(0, failuresMax) };
+  if (acknowledged < count) failures.add(`${count - acknowledged} posts without an answer`);
+  if (behind() > 0) failures.add(`${behind()} gateways have not heard everything`);
+  return { posts: acknowledged, latency: latency.encode(), failures: failures.take() };
 }

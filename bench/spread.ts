@@ -150,7 +150,7 @@ class SpreadSession implements Session {
     );
     const [report] = stretch.result;
     if (report === undefined) throw new Error('spread: no report');
-    this.#fail(gateways, way, report.failures);
+    this.#fail(gateways, way, [...report.failures, ...(await load.callAll('late', null)).flat()]);
     this.#stretches.push(recordOf({ ...stretch, hops: [] }, { 'due to acknowledged': report.latency }));
     const { p99Ms } = LatencyHistogram.decode(report.latency).percentiles();
     return { gateways, way, posts: report.posts, cpu: stretch.cpu, p99Ms };

@@ -2,7 +2,7 @@
  * What the result keeps of a measured stretch besides its figures: what the page draws, and what the harness judges
  * (client-bound, disturbed). Plain data, so that it goes into JSON as it is.
  */
-import { clientBoundNote } from './client-bound.ts';
+import { clientBoundNote, fullMachineNote } from './client-bound.ts';
 import { LatencyHistogram } from './histogram.ts';
 import type { HopLatency } from './hop-meter.ts';
 import type { ProcessUse } from './process-meter.ts';
@@ -24,6 +24,8 @@ export type StretchRecord = {
   /** The load processes. */
   readonly clients: readonly ClientUse[];
   readonly othersCores: number;
+  /** Of this machine, by servers, load and harness together. */
+  readonly ownCores: number;
   readonly failures: readonly string[];
 };
 
@@ -39,28 +41,48 @@ const noticeableCores = 0.1;
 /** `latencies`: encoded histograms by what they count from where to where. */
 export function recordOf(stretch: Stretch<unknown>, latencies: Readonly<Record<string, string>>): StretchRecord {
   const { rate = null, ...rest } = stretch;
-  const { subject, seconds, processes, hops, clients, othersCores, failures } = rest;
+  const { subject, seconds, processes, hops, clients, othersCores, ownCores, failures } = rest;
   const named = Object.entries(latencies).map(([name, histogram]) => ({ name, histogram }));
-  return { subject, seconds, latencies: named, rate, processes, hops, clients, othersCores, failures };
+  return { subject, seconds, latencies: named, rate, processes, hops, clients, othersCores, ownCores, failures };
 }
 
-/** What a reader of the figures must know about how they came about; `records` of all runs. */
-export function notesOf(records: readonly StretchRecord[]): string[] {
+/** What a reader of the figures must know about how they came about; `records` of all runs, `cores` of the machine. */
+export function notesOf(records: readonly StretchRecord[], cores: number): string[] {
   const subjects = [...new Set(records.map(({ subject }) => subject))];
   const bound = subjects.map((subject) => boundNote(records.filter((record) => record.subject === subject)));
-  return [...bound.filter((note) => note !== undefined), ...disturbanceNotes(records)];
+  return [
+    ...bound.filter((note) => note !== undefined),
+    ...subjects.flatMap(
+      (subject) =>
+        fullNote(
+          records.filter((record) => record.subject === subject),
+          cores,
+        ) ?? [],
+    ),
+    ...disturbanceNotes(records),
+  ];
 }
 
 /** Of the repeats of one stretch. */
 function boundNote(records: readonly StretchRecord[]): string | undefined {
   const notes = records.map(({ subject, clients, latencies }) => {
-    const p99s = latencies.map(({ histogram }) => LatencyHistogram.decode(histogram).percentiles().p99Ms);
-    return clientBoundNote(subject, clients, p99s.length === 0 ? undefined : Math.max(...p99s));
+    const counted = latencies
+      .map(({ histogram }) => LatencyHistogram.decode(histogram))
+      .filter(({ count }) => count > 0);
+    const p99s = counted.map((latency) => latency.percentiles().p99Ms);
+    return clientBoundNote(subject, clients, p99s.length === 0 ? undefined : Math.min(...p99s));
   });
   const found = notes.filter((note) => note !== undefined);
   if (found.length < records.length && found[0] !== undefined)
     return `${found[0]} (${found.length} of ${records.length} runs)`;
   return found[0];
+}
+
+/** Of the repeats of one stretch, by the middle one's use. */
+function fullNote(records: readonly StretchRecord[], cores: number): string | undefined {
+  const uses = records.map(({ ownCores }) => ownCores).toSorted((a, b) => a - b);
+  const middle = uses[Math.floor(uses.length / 2)] ?? 0;
+  return fullMachineNote(records[0]?.subject ?? '', middle, cores);
 }
 
 /** Others took a noticeable part of the machine. Servers of unknown processes are among those, so then nobody can tell. */

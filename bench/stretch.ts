@@ -8,7 +8,7 @@
  */
 import { HopMeter, type HopLatency } from './hop-meter.ts';
 import { liveLine } from './live-line.ts';
-import { othersCpuSeconds } from './machine-cpu.ts';
+import { readMachineCpu } from './machine-cpu.ts';
 import { cpuByRole, ProcessMeter, type CpuByRole, type ProcessUse, type RoleProcess } from './process-meter.ts';
 import { Profiler } from './profiler.ts';
 import { readProfile, summariseProfile } from './profile-report.ts';
@@ -44,6 +44,8 @@ export type Stretch<T> = {
   readonly seconds: number;
   /** Cores that processes used meanwhile which are neither ours nor known servers. */
   readonly othersCores: number;
+  /** Cores of this machine that servers, load and harness used. */
+  readonly ownCores: number;
   readonly details: readonly Detail[];
   /** R2 */
   readonly failures: readonly string[];
@@ -63,20 +65,22 @@ export async function measureStretch<T>(context: RunContext, side: Side, work: (
   await Promise.all(load.map((one) => one.beginWatch()));
   const startMs = clock.monotonicMs();
   const pids = processes.map(({ pid }) => pid);
-  const others = othersCpuSeconds(pids);
+  const before = readMachineCpu(pids);
   meter.start();
   const looker = startLooking(context, side, meter);
   try {
     const result = await work();
     const uses = meter.stop();
     const seconds = (clock.monotonicMs() - startMs) / 1_000;
-    const othersCores = (othersCpuSeconds(pids) - others) / seconds;
+    const { ownSeconds, othersSeconds } = readMachineCpu(pids);
+    const ownCores = (ownSeconds - before.ownSeconds) / seconds;
+    const othersCores = (othersSeconds - before.othersSeconds) / seconds;
     const hops = await hopMeter.stop();
     const clients = (await Promise.all(load.map((one) => one.endWatch()))).flat();
     const failures = meter.gone().map(({ role, pid }) => `a ${role} process (${pid}) ended during the run`);
     const profiles = profiler === undefined ? [] : await profiler.stop();
     return {
-      ...{ subject, result, seconds, hops, clients, othersCores, failures },
+      ...{ subject, result, seconds, hops, clients, othersCores, ownCores, failures },
       processes: uses,
       cpu: cpuByRole(uses),
       rate: progress === undefined ? undefined : { noun: progress.noun, points: looker.points() },

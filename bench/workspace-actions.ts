@@ -3,7 +3,7 @@
  * when it was due.
  *
  * A1  Open loop: no action waits for another one. What nobody can do at the moment (no second typing of a user within
- *     `typingMs`, nobody there to join) is passed over and counted as not due.
+ *     `typingMs`, nobody there to join) is passed over and counted as that, not as due.
  * A2  Any answer but the wanted one is a failure of the run.
  * A3  Joins take turns with leaves of those that joined, so that channels keep their sizes.
  */
@@ -64,6 +64,7 @@ export class WorkspaceActions {
 
   do(name: ActionName, dueUs: number): void {
     if (this.#try(name, dueUs)) this.meter.due(name);
+    else this.meter.passOver(name);
   }
 
   /** Resolves when everything that was begun is over. */

@@ -5,12 +5,13 @@
  *     the other side of some run of B. Ranges of three runs each are apart by mere chance once in ten times, of five each
  *     once in 126. With a single run on a side nothing can be told.
  * K2  Figures that only one of them has are named, not compared.
+ * K3  What a result says of itself (client-bound, disturbed) is said of the comparison.
  */
 import { formatNumber, tableLines } from '../table.ts';
 import { figureKey, type Figure } from './figures.ts';
 import type { Result } from './result.ts';
 
-export type ComparedResult = Pick<Result, 'scenario' | 'options' | 'machine' | 'failed'> & {
+export type ComparedResult = Pick<Result, 'scenario' | 'options' | 'machine' | 'failed' | 'notes'> & {
   readonly figures: readonly ComparedFigure[];
 };
 export type ComparedFigure = Pick<Figure, 'subject' | 'name' | 'unit' | 'values' | 'min' | 'median' | 'max'>;
@@ -62,6 +63,7 @@ function notesOn(a: ComparedResult, b: ComparedResult): string[] {
   return [
     'within noise: the ranges (min-max) of the runs overlap. Ranges of 3 runs are apart by chance 1 time in 10, of 5 runs 1 in 126',
     ...failedNotes(a, b),
+    ...ownNotes(a, b),
     ...differences('machine', { ...a.machine }, { ...b.machine }),
     ...differences('option', a.options, b.options),
     ...lonely('A', a, b),
@@ -72,6 +74,14 @@ function notesOn(a: ComparedResult, b: ComparedResult): string[] {
 function failedNotes(a: ComparedResult, b: ComparedResult): string[] {
   const failed = Object.entries({ A: a, B: b }).filter(([, result]) => result.failed);
   return failed.map(([name]) => `${name} FAILED: its figures do not count`);
+}
+
+/** K3 */
+function ownNotes(a: ComparedResult, b: ComparedResult): string[] {
+  const both = a.notes.filter((note) => b.notes.includes(note));
+  const only = (name: string, { notes }: ComparedResult) =>
+    notes.filter((note) => !both.includes(note)).map((note) => `${name}: ${note}`);
+  return [...both.map((note) => `A and B: ${note}`), ...only('A', a), ...only('B', b)];
 }
 
 type Values = Readonly<Record<string, unknown>>;

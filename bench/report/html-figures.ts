@@ -1,11 +1,11 @@
 /** The figures of a result's page: goals, peers side by side, CPU and memory by role, and the whole table. */
+import { bytesPerMib } from '../role-figures.ts';
 import { formatNumber } from '../table.ts';
-import { spreadOf, type Figure } from './figures.ts';
+import type { Figure } from './figures.ts';
 import { card, element, escapeHtml, table } from './html-text.ts';
 import type { Result } from './result.ts';
+import { rolesOf, type RoleUse } from './role-uses.ts';
 import { goalVerdict, spreadTable } from './text-report.ts';
-
-const bytesPerMb = 1e6;
 
 /** One for each figure that has a goal. */
 export function goalCards({ figures }: Result): string {
@@ -61,34 +61,17 @@ export function figuresCard({ figures }: Result): string {
   return card('All figures', table(...spreadTable(figures)));
 }
 
-type RoleUse = { readonly role: string; readonly count: number; readonly cores: number; readonly bytes: number };
-
-function rolesOf({ runs }: Result, subject: string): RoleUse[] {
-  const stretches = runs.flatMap((run) => run.stretches.filter((stretch) => stretch.subject === subject));
-  const roles = [...new Set(stretches.flatMap(({ processes }) => processes.map(({ role }) => role)))];
-  return roles.map((role) => {
-    const own = stretches.map(({ processes, seconds }) => ({
-      seconds,
-      uses: processes.filter((process) => process.role === role),
-    }));
-    const cores = own.map(({ uses, seconds }) => uses.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0) / seconds);
-    const bytes = own.map(({ uses }) => uses.reduce((sum, { residentBytes }) => sum + residentBytes, 0));
-    const count = Math.max(...own.map(({ uses }) => uses.length));
-    return { role, count, cores: spreadOf(cores).median, bytes: Math.max(...bytes) };
-  });
-}
-
 function rolesTable(roles: readonly RoleUse[]): string {
   const rows = roles.map(({ role, count, cores, bytes }, at) => {
     const cells = [
       element('td', `<span class="key c${at % 6}"></span>${escapeHtml(role)}`),
       element('td', String(count), 'number'),
       element('td', formatNumber(cores), 'number'),
-      element('td', formatNumber(bytes / bytesPerMb), 'number'),
+      element('td', formatNumber(bytes / bytesPerMib), 'number'),
     ];
     return element('tr', cells.join(''));
   });
-  const heads = ['processes', 'cores', 'MB resident'].map((head) => element('th', head, 'number')).join('');
+  const heads = ['processes', 'cores', 'MiB resident'].map((head) => element('th', head, 'number')).join('');
   return `<table>\n<thead><tr><th>role</th>${heads}</tr></thead>\n<tbody>\n${rows.join('\n')}\n</tbody>\n</table>`;
 }
 

@@ -5,24 +5,30 @@ import { UsageError } from '../../platform/config.ts';
 import type { ComparedResult } from './compare.ts';
 import { encodeResult, resultFormat, type Result } from './result.ts';
 
-const comparedSchema = z.object({
-  format: z.literal(resultFormat),
-  scenario: z.string(),
-  options: z.record(z.string(), z.unknown()),
-  machine: z.object({ cores: z.number(), memoryGib: z.number(), platform: z.string(), node: z.string() }),
-  failed: z.boolean(),
-  figures: z.array(
-    z.object({
-      subject: z.string(),
-      name: z.string(),
-      unit: z.string(),
-      values: z.array(z.number()),
-      min: z.number(),
-      median: z.number(),
-      max: z.number(),
-    }),
-  ),
-});
+const figuresSchema = z.array(
+  z.object({
+    subject: z.string(),
+    name: z.string(),
+    unit: z.string(),
+    values: z.array(z.number()),
+    min: z.number(),
+    median: z.number(),
+    max: z.number(),
+  }),
+);
+
+const comparedSchema = z
+  .object({
+    format: z.literal(resultFormat),
+    scenario: z.string(),
+    options: z.record(z.string(), z.unknown()),
+    machine: z.object({ cores: z.number(), memoryGib: z.number(), platform: z.string(), node: z.string() }),
+    failed: z.boolean(),
+    notes: z.array(z.string()).default([]),
+    figures: figuresSchema,
+    roles: figuresSchema.default([]),
+  })
+  .transform(({ roles, ...result }): ComparedResult => ({ ...result, figures: [...result.figures, ...roles] }));
 
 const standardOutput = '-';
 

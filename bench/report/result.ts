@@ -6,8 +6,10 @@
  *     histograms, rates over time, processes) stands in the runs' stretches.
  * M2  A failure in any run fails the whole. Notes and failures are told once, however many runs had them.
  * M3  No secrets, and nothing that names the machine.
+ * M4  What servers used by role is taken from the stretches, here alone: no scenario has to ask for it.
  */
 import type { Machine } from '../machine.ts';
+import { roleFigures } from '../role-figures.ts';
 import type { Measurement, RunResult } from '../scenario.ts';
 import { notesOf } from '../stretch-record.ts';
 import { figuresOf, type Figure } from './figures.ts';
@@ -27,6 +29,8 @@ export type Result = {
   readonly failures: readonly string[];
   readonly notes: readonly string[];
   readonly figures: readonly Figure[];
+  /** CPU and memory by role, wherever processes are known (M4). */
+  readonly roles: readonly Figure[];
   readonly runs: readonly RunResult[];
 };
 
@@ -36,12 +40,16 @@ export type Measured = Pick<Result, 'scenario' | 'at' | 'options' | 'machine' | 
 export function resultOf(measured: Measured): Result {
   const { runs } = measured;
   const failures = unique(runs.flatMap((run) => [...run.failures, ...run.stretches.flatMap(stretchFailures)]));
-  const judged = notesOf(runs.flatMap((run) => run.stretches));
+  const judged = notesOf(
+    runs.flatMap((run) => run.stretches),
+    measured.machine.cores,
+  );
   const notes = unique([...measured.notes, ...runs.flatMap((run) => run.notes), ...judged]);
   return {
     format: resultFormat,
     ...measured,
     ...{ failed: failures.length > 0, failures, notes },
+    roles: figuresOf(runs.map((run) => ({ measurements: run.stretches.flatMap(roleFigures) }))),
     figures: figuresOf(
       runs.map((run) => ({ measurements: [...run.measurements, ...run.stretches.flatMap(hopFigures)] })),
     ),

@@ -1,8 +1,9 @@
-/** The table for people: every figure with its spread and its goal, then what one must know to believe it. */
+/** The table for people: every figure with its spread and its goal, what the servers used, then what one must know to believe it. */
 import type { Detail, Goal } from '../scenario.ts';
 import { formatNumber, tableLines, type Align } from '../table.ts';
 import type { Figure } from './figures.ts';
 import type { Result } from './result.ts';
+import { roleLines } from './role-uses.ts';
 
 export function textReport(result: Result): string {
   const { runs, notes, failures, figures } = result;
@@ -10,6 +11,7 @@ export function textReport(result: Result): string {
     headline(result),
     '',
     ...tableLines(...(runs.length > 1 ? spreadTable(figures) : singleTable(figures))),
+    ...section(roleLines(result)),
     ...runs.flatMap((run) => run.details ?? []).flatMap(detailLines),
     ...section(notes.map((note) => `note: ${note}`)),
     ...section(failures.map((failure) => `FAILED: ${failure}`)),

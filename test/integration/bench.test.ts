@@ -97,6 +97,16 @@ describe('wrong input of belfry bench', () => {
     ['one file to compare', ['--compare', '/dev/null'], /--compare takes two files/],
     ['a target without its token', ['posts', '--target', 'http://127.0.0.1:1'], /--target needs --token/],
     ['a target for what kills servers', ['failover', '--target', 'x'], /failover only measures servers of its own/],
+    [
+      'a storm that cannot be checked',
+      ['resume', '--missed', '75'],
+      /--missed 75 must be a multiple of --per-session 50/,
+    ],
+    [
+      'sessions of more channels than there are',
+      ['resume', '--channels', '20'],
+      /--per-session 50 must be at most --channels 20/,
+    ],
     ['a target for one worker', ['channels', '--target', 'x'], /channels only measures servers of its own/],
     ['a target for one gateway', ['connections', '--target', 'x'], /connections only measures servers of its own/],
   ])('%s is one line and exit 2', async (_, args, line) => {

@@ -1,6 +1,6 @@
 /** When a figure is the load's own limit, and not the servers'. */
 import { describe, expect, it } from 'vitest';
-import { clientBoundNote } from '../../../bench/client-bound.ts';
+import { clientBoundNote, fullMachineNote } from '../../../bench/client-bound.ts';
 
 const idle = { cores: 0.3, lagP99Ms: 1 };
 
@@ -21,5 +21,14 @@ describe('the load', () => {
     ['no latency to judge by', [{ cores: 0.5, lagP99Ms: 100 }], undefined],
   ])('is not with %s', (_, clients, p99Ms) => {
     expect(clientBoundNote('uws', clients, p99Ms)).toBeUndefined();
+  });
+});
+
+describe('the machine', () => {
+  it('is what limits when servers and load together leave nothing of it', () => {
+    expect(fullMachineNote('belfry', 1.91, 2)).toMatch(
+      /^belfry: machine full: servers and load used 1\.910 of 2 cores/,
+    );
+    expect(fullMachineNote('belfry', 1.89, 2)).toBeUndefined();
   });
 });

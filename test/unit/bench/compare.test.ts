@@ -39,6 +39,18 @@ describe('the comparison', () => {
     expect(text).toContain('note: B FAILED: its figures do not count');
     expect(text).toContain('note: only in B: belfry latency p99');
   });
+
+  it('repeats what each result says of itself, once where both say it', () => {
+    const [a, b] = [result([1, 2]), result([1, 2])];
+    const notes = [
+      ['belfry: client-bound', 'the same'],
+      ['disturbed: 0.5 cores', 'the same'],
+    ] as const;
+    const text = compareText({ ...a, notes: notes[0] }, { ...b, notes: notes[1] }, ['a', 'b']);
+    expect(text).toContain('note: A: belfry: client-bound\n');
+    expect(text).toContain('note: B: disturbed: 0.5 cores\n');
+    expect(text.match(/the same/g)).toHaveLength(1);
+  });
 });
 
 function figure(values: readonly number[]) {
@@ -46,5 +58,5 @@ function figure(values: readonly number[]) {
 }
 
 function result(values: readonly number[]): ComparedResult {
-  return { scenario: 'posts', options: { seconds: 5 }, machine, failed: false, figures: [figure(values)] };
+  return { scenario: 'posts', options: { seconds: 5 }, machine, failed: false, notes: [], figures: [figure(values)] };
 }

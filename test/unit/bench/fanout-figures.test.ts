@@ -74,6 +74,7 @@ function stretch(subject: string, deliveries: number, cpu: Record<string, number
   latency.record(latencyMs * 1_000);
   const report = { deliveries, reads: deliveries, latency: latency.encode(), ids: [], failures: [] };
   const result = { rate: 64, reports: [report], failures: [] };
-  const rest = { processes: [], hops: [], clients: [], rate: undefined, othersCores: 0, details: [], failures: [] };
+  const known = { processes: [], hops: [], clients: [], rate: undefined, details: [], failures: [] };
+  const rest = { ...known, othersCores: 0, ownCores: 0 };
   return { subject, result, cpu: new Map(Object.entries(cpu)), seconds: 1, ...rest };
 }

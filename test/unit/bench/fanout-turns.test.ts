@@ -27,7 +27,16 @@ function sideOf(subject: string, order: string[], processes: ReturnType<TurnSide
   const latency = new LatencyHistogram().encode();
   const report = { deliveries: 0, reads: 0, latency, ids: [], failures: [] };
   const result = { rate: 1, reports: [report], failures: [] };
-  const rest = { processes: [], hops: [], clients: [], rate: undefined, othersCores: 0, details: [], failures: [] };
+  const rest = {
+    processes: [],
+    hops: [],
+    clients: [],
+    rate: undefined,
+    othersCores: 0,
+    ownCores: 0,
+    details: [],
+    failures: [],
+  };
   return {
     processes: () => processes,
     run: async () => {

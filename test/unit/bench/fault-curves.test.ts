@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { curvesDetail, curvesOf, curveStretches } from '../../../bench/fault-curves.ts';
+import { curvesDetail, curvesOf, curveStretches, timesDetail } from '../../../bench/fault-curves.ts';
 import type { FaultRecord } from '../../../bench/failover-faults.ts';
 import { LatencyHistogram } from '../../../bench/histogram.ts';
 import { pageDataOf } from '../../../bench/report/page-data.ts';
@@ -28,6 +28,10 @@ it('lays the times of a fault over each other, with the fault at zero', () => {
     0, 0.1, 0.2, 0.3, 0.4,
   ]);
   expect(rates.at(-1)).toEqual({ atSeconds: 3.9, perSecond: 100 });
+});
+
+it('tells the slowest post of each time, so that one in many can be told from all', () => {
+  expect(timesDetail([killed(0, [100, 300]), killed(9_000, [500])]).rows).toEqual([['worker killed', '300 500']]);
 });
 
 it('shows the gap as bars, and as a curve of the page from before the fault on', () => {

@@ -154,6 +154,7 @@ function stretchOf(subject: string): StretchRecord {
       clients: [],
       hops: [{ hop: 'append', count: 9, p50Ms: 1, p99Ms: 7 }],
       othersCores: 0,
+      ownCores: 1,
       failures: [],
     },
     latencies: [{ name: 'due to delivered', histogram: latency.encode() }],

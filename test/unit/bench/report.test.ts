@@ -46,6 +46,31 @@ describe('the report', () => {
   });
 });
 
+describe('what the servers used', () => {
+  const use = (role: string, cpuSeconds: number, mib: number) => ({ role, cpuSeconds, residentBytes: mib * 1_048_576 });
+  const processes = [use('worker', 1, 100), use('worker', 1.5, 120), use('nats', 0.5, 40)];
+  const result = reportOf([{ ...run(5), stretches: [{ ...quietStretch, processes }] }]);
+
+  it('is shown by role wherever processes are known, without a scenario asking for it', () => {
+    expect(textReport(result)).toMatch(/^whose +worker +nats$\n.*\n^belfry +0\.500, 220 \(2\) +0\.100, 40$/m);
+    expect(textReport(reportOf([run(5)]))).not.toContain('by role');
+  });
+
+  it('is kept as figures, to be compared', () => {
+    expect(result.roles.map(({ name, median }) => [name, median])).toEqual([
+      ['CPU of worker', 0.5],
+      ['memory of worker', 220],
+      ['CPU of nats', 0.1],
+      ['memory of nats', 40],
+    ]);
+  });
+
+  it('fills the machine when servers and load take nearly all of it', () => {
+    const stretches = [{ ...quietStretch, ownCores: 1.95 }];
+    expect(reportOf([{ ...run(5), stretches }]).notes).toEqual([expect.stringMatching(/^belfry: machine full/)]);
+  });
+});
+
 describe('figuresOf', () => {
   it('keeps measurements of the same name but of another subject apart', () => {
     const measurements = ['belfry', 'uws'].map((subject) => ({ subject, name: 'deliveries', unit: '/s', value: 1 }));
@@ -84,7 +109,7 @@ describe('formatNumber', () => {
 
 const quietStretch = {
   ...{ subject: 'belfry', seconds: 5, latencies: [], rate: null, processes: [], hops: [], clients: [] },
-  ...{ othersCores: 0, failures: [] },
+  ...{ othersCores: 0, ownCores: 0, failures: [] },
 };
 
 function run(value: number): RunResult {
