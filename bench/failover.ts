@@ -29,8 +29,8 @@ const options = defineOptions({
   drains: { value: 'n', schema: count(1_000, 3), description: 'workers drained, each of which joins again' },
   brokerKills: { value: 'n', schema: count(1_000, 2), description: 'nats-servers killed' },
   workers: { value: 'n', schema: integerSchema(2, 64).default(3), description: 'worker processes' },
-  channels: { value: 'n', schema: integerSchema(1, 1_000).default(18), description: 'channels that are posted to' },
-  rate: { value: 'n', schema: integerSchema(1, 10_000).default(900), description: 'posts a second, all together' },
+  channels: { value: 'n', schema: integerSchema(1, 1_000).default(9), description: 'channels that are posted to' },
+  rate: { value: 'n', schema: integerSchema(1, 10_000).default(450), description: 'posts a second, all together' },
   ...natsServerOption,
 });
 type Options = OptionValues<typeof options>;
