@@ -73,6 +73,7 @@ function keyValueParts(options: NatsOptions, links: readonly NatsLink[]): NatsKe
   return {
     link,
     jetstream: jetstream(link.connection, { timeout: limits.kvTimeoutMs }),
+    inboxPrefix: inboxPrefixOf(options),
     clock: options.clock ?? systemClock,
     payloadBytesMax: serverOf(link.connection).max_payload - limits.natsHeaderBytesMax,
   };

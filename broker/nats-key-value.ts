@@ -16,23 +16,22 @@ const WRONG_LAST_SEQUENCE = 10071;
 export interface NatsKeyValueParts {
   readonly link: NatsLink;
   readonly jetstream: JetStreamClient;
+  readonly inboxPrefix: string;
   readonly clock: Clock;
   readonly payloadBytesMax: number;
 }
 
 export class NatsKeyValue implements KeyValue {
+  readonly #parts: NatsKeyValueParts;
   readonly #link: NatsLink;
   readonly #jetstream: JetStreamClient;
-  readonly #clock: Clock;
   readonly #bucket: string;
-  readonly #payloadBytesMax: number;
   readonly #opened: Promise<KV>;
 
   constructor(parts: NatsKeyValueParts, bucket: string) {
+    this.#parts = parts;
     this.#link = parts.link;
     this.#jetstream = parts.jetstream;
-    this.#clock = parts.clock;
-    this.#payloadBytesMax = parts.payloadBytesMax;
     this.#bucket = bucket;
     // Without a round trip: a bucket that does not exist shows at the first use.
     this.#opened = new Kvm(parts.jetstream).open(bucket, { allow_direct: false });
@@ -84,7 +83,8 @@ export class NatsKeyValue implements KeyValue {
 
   async #write(key: string, value: Uint8Array, run: (bucket: KV) => Promise<number>): Promise<KvWrite> {
     checkKey(key);
-    if (value.length > this.#payloadBytesMax) throw new BrokerLimitError(key, value.length, this.#payloadBytesMax);
+    const { payloadBytesMax } = this.#parts;
+    if (value.length > payloadBytesMax) throw new BrokerLimitError(key, value.length, payloadBytesMax);
     try {
       const revision = await this.#link.unlessLost(async () => run(await this.#opened));
       return { kind: 'written', revision };
@@ -96,6 +96,6 @@ export class NatsKeyValue implements KeyValue {
 
   #watchParts(filter: string): NatsWatchParts {
     checkFilter(filter);
-    return { link: this.#link, jetstream: this.#jetstream, clock: this.#clock, bucket: this.#bucket, filter };
+    return { ...this.#parts, bucket: this.#bucket, filter };
   }
 }

@@ -22,7 +22,7 @@ import { type Clock, systemClock } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import { BrokerUnusableError } from './broker.ts';
 import { checkLayout, type ClusterLayout, writeLayout } from './layout.ts';
-import { checkEveryVersion, dial, type NatsAccess, serverOf, urlsOf } from './nats-dial.ts';
+import { checkEveryVersion, dial, inboxPrefixOf, type NatsAccess, serverOf, urlsOf } from './nats-dial.ts';
 import { NatsKeyValue } from './nats-key-value.ts';
 import { NatsLink } from './nats-link.ts';
 import {
@@ -49,7 +49,7 @@ export async function provisionNats(
   try {
     if (layout.replicas > 1) await checkEveryVersion(access, connection);
     if (serverOf(connection).jetstream !== true) throw new Error('it runs without JetStream');
-    await makeAll(connection, layout, clock);
+    await makeAll(connection, layout, clock, inboxPrefixOf(access));
   } catch (cause) {
     throw refusalOf(access, cause);
   } finally {
@@ -57,10 +57,16 @@ export async function provisionNats(
   }
 }
 
-async function makeAll(connection: NatsConnection, layout: ClusterLayout, clock: Clock): Promise<void> {
+async function makeAll(
+  connection: NatsConnection,
+  layout: ClusterLayout,
+  clock: Clock,
+  inboxPrefix: string,
+): Promise<void> {
   const link = new NatsLink('provision', connection, clock, () => undefined);
   const payloadBytesMax = serverOf(connection).max_payload;
-  const cluster = new NatsKeyValue({ link, jetstream: jetstream(connection), clock, payloadBytesMax }, BUCKET_CLUSTER);
+  const parts = { link, jetstream: jetstream(connection), inboxPrefix, clock, payloadBytesMax };
+  const cluster = new NatsKeyValue(parts, BUCKET_CLUSTER);
   const deadlineMs = clock.monotonicMs() + limits.provisionMs;
   for (;;) {
     try {

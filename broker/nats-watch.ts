@@ -1,25 +1,15 @@
 /**
- * One watch of a bucket: present entries first, then changes. It follows an ordered consumer; when the connection comes
- * back, or the consumer ends, it makes a new one, which replays the present entries. Everything it says is a hint (K7).
+ * One watch of a bucket: present entries first, then changes. It follows a consumer; when the connection comes back, or
+ * the consumer ends, it makes a new one, which replays the present entries. Everything it says is a hint (K7).
  */
-import {
-  type ConsumerMessages,
-  DeliverPolicy,
-  type JetStreamClient,
-  type JsMsg,
-  type PushConsumer,
-} from '@nats-io/jetstream';
-import type { Clock } from '../platform/clock.ts';
+import type { JsMsg } from '@nats-io/jetstream';
 import { limits } from '../platform/limits.ts';
 import type { KvChange } from './broker.ts';
+import { openBucketConsumer, type BucketConsumerParts } from './bucket-consumer.ts';
 import { guarded, type NatsLink } from './nats-link.ts';
 
-export interface NatsWatchParts {
+export interface NatsWatchParts extends BucketConsumerParts {
   readonly link: NatsLink;
-  readonly jetstream: JetStreamClient;
-  readonly clock: Clock;
-  readonly bucket: string;
-  readonly filter: string;
 }
 
 export class NatsWatch {
@@ -55,23 +45,23 @@ export class NatsWatch {
   /** One consumer's life: ends when it is stopped, or at the loss of the connection. */
   async #session(): Promise<void> {
     const { link } = this.#parts;
-    const opening = openConsumer(this.#parts, (message) => this.#receive(message));
-    const opened = await link
+    const opening = openBucketConsumer(this.#parts, (message) => this.#receive(message));
+    const consumer = await link
       .unlessLost(() => opening)
       .catch((error: unknown) => {
         // Nobody would stop a consumer that comes after we gave up on it.
-        opening.then(({ messages }) => messages.stop()).catch(() => undefined);
+        opening.then((late) => late.stop()).catch(() => undefined);
         throw error;
       });
-    if (opened.pending === 0) this.#markReady();
-    const stop = (): void => opened.messages.stop();
+    if (consumer.pending === 0) this.#markReady();
+    const stop = (): void => consumer.stop();
     const stopFollowing = link.onStatus(stop);
     this.#stop.signal.addEventListener('abort', stop, { once: true });
     if (this.#stop.signal.aborted || !link.connected) stop();
-    await opened.messages.closed();
+    await consumer.ended;
     stopFollowing();
     this.#stop.signal.removeEventListener('abort', stop);
-    if (link.connected) await opened.consumer.delete().catch(() => undefined);
+    if (link.connected) consumer.forget();
   }
 
   #receive(message: JsMsg): void {
@@ -104,38 +94,17 @@ export async function readPresent(parts: NatsWatchParts): Promise<readonly KvCha
   const done = new Promise<void>((resolve) => {
     markDone = resolve;
   });
-  const { consumer, messages, pending } = await openConsumer(parts, (message) => {
+  const consumer = await openBucketConsumer(parts, (message) => {
     changes.push(changeOf(parts.bucket, message));
     if (message.info.pending === 0) markDone();
   });
-  const isWhole = pending === 0 || (await Promise.race([done.then(() => true), messages.closed().then(() => false)]));
-  messages.stop();
+  const { pending, ended } = consumer;
+  const isWhole = pending === 0 || (await Promise.race([done.then(() => true), ended.then(() => false)]));
+  consumer.stop();
   // A part would be taken for all there is.
   if (!isWhole) throw new Error('the listing broke off: its consumer ended');
-  // The server forgets the consumer by itself after a while; its deletion is a courtesy.
-  consumer.delete().catch(() => undefined);
+  consumer.forget();
   return changes;
-}
-
-interface OpenConsumer {
-  readonly consumer: PushConsumer;
-  readonly messages: ConsumerMessages;
-  /** Entries that were present when it was made. */
-  readonly pending: number;
-}
-
-async function openConsumer(parts: NatsWatchParts, callback: (message: JsMsg) => void): Promise<OpenConsumer> {
-  // The type does not name `mem_storage`. In files, the server rewrites one for each entry that a watch is told of, and
-  // makes and removes a folder for each read: what is freed so may keep a disk, and with it every append, for a while.
-  const options = {
-    deliver_policy: DeliverPolicy.LastPerSubject,
-    filter_subjects: `$KV.${parts.bucket}.${parts.filter}`,
-    mem_storage: true,
-  };
-  const consumer = await parts.jetstream.consumers.getPushConsumer(`KV_${parts.bucket}`, options);
-  const info = await consumer.info(true);
-  const messages = await consumer.consume({ callback });
-  return { consumer, messages, pending: info.num_pending };
 }
 
 function changeOf(bucket: string, message: JsMsg): KvChange {

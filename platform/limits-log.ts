@@ -58,6 +58,11 @@ export const logLimits = {
   logPageBytesMax: 512 * kib,
   /** Wait for a key-value operation. Beyond: unavailable, or unknown for a write. */
   kvTimeoutMs: 2_000,
+  /** How often an idle watch's server says that it is there, and the silence after which the watch is set up anew. */
+  kvWatchBeatMs: 1_000,
+  kvWatchSilenceMs: 4_000,
+  /** A watch that nobody listens to any more is forgotten by its server after this. */
+  kvWatchForgottenMs: 60_000,
   /** Wait before a watch that ended is set up again. */
   kvWatchRetryMs: 250,
   /** Time for `belfry init` to make the streams: a cluster that has just started has no leader yet. Beyond: one line. */

@@ -10,7 +10,15 @@ import { join } from 'node:path';
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connectNats } from '../../broker/nats-broker.ts';
+import type { Broker } from '../../broker/broker.ts';
 import { subjects } from '../../broker/subjects.ts';
+import { systemClock } from '../../platform/clock.ts';
+import { silentLogger } from '../../platform/logger.ts';
+import { systemRng } from '../../platform/rng.ts';
+import { parseChannelId, parseUserId } from '../../protocol/ids.ts';
+import type { ChannelRecord } from '../../webapp/directory-records.ts';
+import { createDirectory, type Directory } from '../../webapp/directory.ts';
 import { ChaosCluster, type Victim } from '../chaos/chaos-cluster.ts';
 import { ChaosRun } from '../chaos/chaos-run.ts';
 import { summarise } from '../chaos/chaos-summary.ts';
@@ -21,10 +29,13 @@ import { until } from '../support/until.ts';
 /** An election takes 4 to 9 s, and a client that lost its server looks for another. */
 const recoveryMsMax = 20_000;
 const backMs = 30_000;
+/** A watch is set up anew after 4 s of silence, if the servers have a leader by then. */
+const staleMsMax = 10_000;
 const LOG = subjects.logStream(1, 0);
 
 let folder: string;
 let cluster: ChaosCluster;
+let passwords: Record<string, string>;
 let nats: NatsConnection;
 let manager: JetStreamManager;
 beforeAll(async () => {
@@ -32,12 +43,13 @@ beforeAll(async () => {
   const natsServer = await endsAtFirst('nats-2');
   cluster = await ChaosCluster.start({ workers: 2, gateways: 1, webapps: 1, proxied: false, natsNodes: 3, natsServer });
   const secrets = JSON.parse(readFileSync(join(cluster.dev.data, 'secrets.json'), 'utf8')) as {
-    nats: { admin: string };
+    nats: Record<string, string>;
   };
+  passwords = secrets.nats;
   const servers = cluster.dev.file.processes
     .filter(({ role }) => role === 'nats')
     .map(({ port }) => `127.0.0.1:${port}`);
-  const user = { user: 'admin', pass: secrets.nats.admin, inboxPrefix: '_INBOX_admin' };
+  const user = { user: 'admin', pass: passwords['admin'] ?? '', inboxPrefix: '_INBOX_admin' };
   nats = await connect({ servers, ...user, maxReconnectAttempts: -1 });
   manager = await jetstreamManager(nats, { checkAPI: false });
 }, 120_000);
@@ -180,7 +192,60 @@ describe('three nats-servers', () => {
     expect(Number((await cluster.info())?.['view'])).toBeGreaterThan(Number(before));
     await until('one view of the table', oneView, 5_000);
   }, 60_000);
+
+  test("nor a webapp's list of channels, when the server that feeds it falls silent and its own connections stay", async () => {
+    await until('all replicas to be current', allReplicasCurrent, backMs);
+    const [home, ...others] = cluster.running('nats');
+    const { port = 0 } = cluster.dev.file.processes.find(({ id }) => id === home?.id) ?? {};
+    const writer = await watchFrom(port);
+    let reader = await watchFrom(port);
+    while (reader.fedBy === undefined || reader.fedBy === home?.id) {
+      await stopWatching(reader);
+      reader = await watchFrom(port);
+    }
+    const victim = others.find(({ id }) => id === reader.fedBy)!;
+    cluster.signal(victim, 'SIGSTOP');
+    const write = async () => (await writer.directory.publishChannel(watched)).kind !== 'unavailable';
+    await until('the change to be written', write, recoveryMsMax, 100);
+    const writtenMs = performance.now();
+    await until('the change to be seen', () => reader.directory.channels.get(watched.id), staleMsMax);
+    if (process.env['BELFRY_SHOW'] !== undefined) console.log(`seen after ${performance.now() - writtenMs} ms`);
+    cluster.signal(victim, 'SIGCONT');
+    await Promise.all([writer, reader].map(stopWatching));
+  }, 90_000);
 });
+
+const watched: ChannelRecord = {
+  id: parseChannelId('C0WATCHED01')!,
+  creator: parseUserId('U0WATCHED01')!,
+  ...{ kind: 'public', name: 'watched', created: 1, isGeneral: false, archived: false },
+};
+
+/** A webapp's directory whose broker connections are at one server, and the server that feeds its watch. */
+interface Watching {
+  readonly broker: Broker;
+  readonly directory: Directory;
+  readonly fedBy: string | undefined;
+}
+
+async function watchFrom(port: number): Promise<Watching> {
+  const before = new Set((await watchesOfDirectory()).map(({ name }) => name));
+  const access = { servers: [`nats://127.0.0.1:${port}`], user: 'webapp', password: passwords['webapp'] ?? '' };
+  const broker = await connectNats({ ...access, incarnation: 'reader-1', records: false });
+  const directory = createDirectory({ broker, clock: systemClock, rng: systemRng, logger: silentLogger });
+  await directory.ready;
+  const own = (await watchesOfDirectory()).find(({ name }) => !before.has(name));
+  return { broker, directory, fedBy: own?.cluster?.leader };
+}
+
+function watchesOfDirectory() {
+  return manager.consumers.list('KV_belfry_directory').next();
+}
+
+async function stopWatching({ broker, directory }: Watching): Promise<void> {
+  directory.stop();
+  await broker.close();
+}
 
 /** Of every node, webapps and gateways included: a watch that went deaf would leave one behind. */
 async function oneView(): Promise<boolean> {
