@@ -43,6 +43,7 @@ export function readyText({ api, workspace }: DevReady, options: DevOptions, nat
     '',
     `  The API:     ${api}`,
     `  The tokens:  ${file} (users ${workspace.users.map((user) => user.name).join(' and ')}, a bot, the admin)`,
+    `  The metrics: at the URLs that \`belfry status\` shows, /metrics`,
     '',
     `  curl -s ${api}chat.postMessage -H "Authorization: Bearer ${token}" -d channel=${channel} -d text=hello`,
     `  curl -s ${api}conversations.history -H "Authorization: Bearer ${token}" -d channel=${channel}`,

@@ -43,7 +43,12 @@ export type RoleOptions = {
   readonly logLevel: LogLevel;
 };
 
-export type RoleContext = {
+export type RoleContext = OpenedContext & {
+  /** Its entry in the cluster, given what only some roles have. */
+  entry(own: { readonly weight?: number; readonly publicUrl?: string }): NodeEntry;
+};
+
+type OpenedContext = {
   readonly role: Role;
   readonly id: NodeId;
   readonly incarnation: Incarnation;
@@ -54,8 +59,6 @@ export type RoleContext = {
   readonly lifecycle: Lifecycle;
   readonly broker: Broker;
   readonly settings: ClusterSettings;
-  /** Its entry in the cluster, given what only some roles have. */
-  entry(own: { readonly weight?: number; readonly publicUrl?: string }): NodeEntry;
   /** The broker's system account; undefined without its password. */
   connectSystem(): Promise<BrokerSystem | undefined>;
 };
@@ -73,8 +76,9 @@ export async function runRole(
   checkRuntime();
   const lifecycle = new Lifecycle({ clock: systemClock, logger: loggerOf(role, nodeIdOf(role, options), options) });
   return asOneLine(async () => {
-    const context = await openContext(role, options, lifecycle);
-    const adminPort = await openAdminPort(context, options);
+    const opened = await openContext(role, options, lifecycle);
+    const adminPort = await openAdminPort(opened, options);
+    const context = { ...opened, entry: entryMaker(opened, options, adminPort) };
     const port = await start(context);
     await context.lifecycle.whenReady();
     if (context.lifecycle.isReady()) {
@@ -106,7 +110,7 @@ export async function asOneLine<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-async function openContext(role: Role, options: RoleOptions, lifecycle: Lifecycle): Promise<RoleContext> {
+async function openContext(role: Role, options: RoleOptions, lifecycle: Lifecycle): Promise<OpenedContext> {
   const [clock, rng] = [systemClock, systemRng];
   const id = nodeIdOf(role, options);
   const incarnation = makeIncarnation(id, rng);
@@ -117,17 +121,8 @@ async function openContext(role: Role, options: RoleOptions, lifecycle: Lifecycl
   const broker = await openBroker(role, access, logger, lifecycle);
   const settings = await mustReadSettings(broker);
   const metrics = createMetrics({ role, id });
-  const common = { id, incarnation, role, zone: options.zone, region: options.region };
   return {
     ...{ role, id, incarnation, clock, rng, logger, metrics, lifecycle, broker, settings },
-    entry: ({ weight = 1, publicUrl = '' }) => ({
-      ...common,
-      weight,
-      publicUrl,
-      pid: process.pid,
-      version: projectVersion(),
-      startedAt: Math.floor(clock.wallMs()),
-    }),
     connectSystem: () => openSystem(access, options, logger, lifecycle),
   };
 }
@@ -173,12 +168,25 @@ async function mustReadSettings(broker: Pick<Broker, 'kv'>): Promise<ClusterSett
   }
 }
 
-async function openAdminPort(context: RoleContext, options: RoleOptions): Promise<number> {
+async function openAdminPort(context: OpenedContext, options: RoleOptions): Promise<number> {
   const { clock, logger, metrics, lifecycle } = context;
   const { adminHost: host, adminPort: port } = options;
   const listener = await startAdminListener({ host, port, clock, logger, metrics, missing: () => lifecycle.missing() });
   lifecycle.onShutdown('admin_listener', () => listener.stop(0));
   return listener.port;
+}
+
+function entryMaker(context: OpenedContext, options: RoleOptions, adminPort: number): RoleContext['entry'] {
+  const { id, incarnation, role, clock } = context;
+  const { zone, region, adminHost } = options;
+  const isAny = adminHost === '0.0.0.0' || adminHost === '::';
+  const adminUrl = `http://${isAny ? hostname() : adminHost}:${adminPort}`;
+  return ({ weight = 1, publicUrl = '' }) => ({
+    ...{ id, incarnation, role, zone, region, weight, publicUrl, adminUrl },
+    pid: process.pid,
+    version: projectVersion(),
+    startedAt: Math.floor(clock.wallMs()),
+  });
 }
 
 /** A bug that nobody caught: the log says so, the rest drains, the process ends with 1. */

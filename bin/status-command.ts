@@ -29,10 +29,12 @@ const common: readonly Column[] = [
 ];
 const state = field('STATE', 'state');
 const address = field('URL', 'publicUrl');
+/** Where /metrics is. */
+const admin = field('ADMIN', 'adminUrl');
 const tables: readonly (readonly [key: string, columns: readonly Column[]])[] = [
-  ['workers', [name('worker'), state, field('SLOTS', 'slots'), field('WEIGHT', 'weight'), ...common]],
-  ['gateways', [name('gateway'), state, field('SESSIONS', 'load'), ...common, address]],
-  ['webapps', [name('webapp'), state, ...common, address]],
+  ['workers', [name('worker'), state, field('SLOTS', 'slots'), field('WEIGHT', 'weight'), ...common, admin]],
+  ['gateways', [name('gateway'), state, field('SESSIONS', 'load'), ...common, admin, address]],
+  ['webapps', [name('webapp'), state, ...common, admin, address]],
 ];
 
 /** What the slots' table says, then one table for each kind of node, one line a node. `nowMs`: since 1970. */

@@ -18,6 +18,7 @@ export interface NodeInfo {
   readonly zone: string;
   readonly region: string;
   readonly publicUrl: string;
+  readonly adminUrl: string;
   readonly pid: number;
   readonly version: string;
   readonly weight: number;
@@ -73,6 +74,7 @@ function nodeInfo({ entry, beat }: Member, fresh: boolean, table: SlotTable): No
     zone: entry.zone,
     region: entry.region,
     publicUrl: entry.publicUrl,
+    adminUrl: entry.adminUrl,
     pid: entry.pid,
     version: entry.version,
     weight: entry.weight,

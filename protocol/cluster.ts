@@ -19,6 +19,8 @@ export interface NodeEntry {
   readonly region: string;
   /** ws:// or http:// URL that clients reach it by; empty for workers. */
   readonly publicUrl: string;
+  /** Where it serves /healthz, /readyz and /metrics; for operators. */
+  readonly adminUrl: string;
   readonly pid: number;
   readonly version: string;
   /** Milliseconds since 1970. */
@@ -99,6 +101,7 @@ export function decodeNodeEntry(bytes: Uint8Array): NodeEntry {
     weight: typeof weight === 'number' && weight >= 0 ? weight : 1,
     region: textOf(value['region']),
     publicUrl: textOf(value['publicUrl']),
+    adminUrl: textOf(value['adminUrl']),
     pid: numberOf(value['pid']),
     version: textOf(value['version']),
     startedAt: numberOf(value['startedAt']),

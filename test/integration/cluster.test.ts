@@ -112,6 +112,7 @@ beforeAll(async () => {
       weight: 1,
       region: '',
       publicUrl: '',
+      adminUrl: '',
       pid: process.pid,
       version: '0',
       startedAt: systemClock.wallMs(),

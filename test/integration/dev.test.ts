@@ -134,6 +134,11 @@ describe('status', () => {
     expect(info.workers.map((worker) => worker.id).sort()).toEqual(['worker-1', 'worker-2']);
     expect(info.gateways).toHaveLength(1);
     expect(info.view).toBeGreaterThan(0);
+    const urls = table.stdout.match(/http:\/\/127\.0\.0\.1:\d+(?=$|  \S)/gm) ?? [];
+    const pages = await Promise.all(urls.map(async (url) => (await fetch(`${url}/metrics`)).text()));
+    expect(pages.map((text) => /id="([\w-]+)"/.exec(text)?.[1]).sort()).toEqual([
+      ...['gateway-1', 'webapp-1', 'worker-1', 'worker-2'],
+    ]);
   });
 });
 

@@ -175,7 +175,7 @@ export class RealCluster {
   }
 
   #entry(name: string, role: Role, incarnation: Incarnation): NodeEntry {
-    const place = { zone: '', weight: 1, region: 'local', publicUrl: '', pid: 1, version: '0' };
+    const place = { zone: '', weight: 1, region: 'local', publicUrl: '', adminUrl: '', pid: 1, version: '0' };
     return { id: parseNodeId(name)!, incarnation, role, startedAt: this.#world.clock.wallMs(), ...place };
   }
 }

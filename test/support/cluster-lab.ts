@@ -239,6 +239,7 @@ export class ClusterLab {
       weight: 1,
       region: 'local',
       publicUrl: '',
+      adminUrl: '',
       pid: 1,
       version: '0',
       startedAt: this.clock.wallMs(),

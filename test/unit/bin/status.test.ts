@@ -6,7 +6,16 @@ import { printable, timeOfDay } from '../../../bin/terminal-text.ts';
 describe('statusText', () => {
   it('is one table for each kind of node, one line a node', () => {
     const nowMs = 1_700_000_000_000;
-    const node = { zone: 'a', region: 'local', pid: 7, version: '0.1.0', view: 7, incarnation: 'x', publicUrl: '' };
+    const node = {
+      zone: 'a',
+      region: 'local',
+      pid: 7,
+      version: '0.1.0',
+      view: 7,
+      incarnation: 'x',
+      publicUrl: '',
+      adminUrl: 'http://h:9',
+    };
     const text = statusText(
       {
         ok: true,
@@ -25,12 +34,12 @@ describe('statusText', () => {
     expect(text.split('\n')).toEqual([
       'view 7, slots: 4096 total, 0 orphaned',
       '',
-      'WORKER     STATE    SLOTS  WEIGHT  ZONE  REGION  PID  VERSION  VIEW  UP',
-      'w1         serving  2048   1       a     local   7    0.1.0    7     59s',
-      'worker-10  silent   0      1       a     local   7    0.1.0    7     3d',
+      'WORKER     STATE    SLOTS  WEIGHT  ZONE  REGION  PID  VERSION  VIEW  UP   ADMIN',
+      'w1         serving  2048   1       a     local   7    0.1.0    7     59s  http://h:9',
+      'worker-10  silent   0      1       a     local   7    0.1.0    7     3d   http://h:9',
       '',
-      'GATEWAY  STATE    SESSIONS  ZONE  REGION  PID  VERSION  VIEW  UP  URL',
-      'g1       serving  3         a     local   7    0.1.0    7     2h  ws://h:1',
+      'GATEWAY  STATE    SESSIONS  ZONE  REGION  PID  VERSION  VIEW  UP  ADMIN       URL',
+      'g1       serving  3         a     local   7    0.1.0    7     2h  http://h:9  ws://h:1',
       '',
     ]);
   });

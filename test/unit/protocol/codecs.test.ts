@@ -296,6 +296,7 @@ describe('cluster messages', () => {
       weight: 2,
       region: 'local',
       publicUrl: '',
+      adminUrl: 'http://10.0.0.5:9901',
       pid: 1,
       version: '0.1.0',
       startedAt: 5,
