@@ -130,15 +130,16 @@ describe('status', () => {
       runBelfry(['status', '--json', '--data', dev.data]),
     ]);
     for (const id of ['worker-1', 'worker-2', 'gateway-1']) expect(table.stdout).toMatch(new RegExp(`^${id} `, 'm'));
-    const info = JSON.parse(json.stdout) as { view: number; workers: { id: string }[]; gateways: unknown[] };
+    type Nodes = { readonly id: string; readonly adminUrl: string }[];
+    type Info = { readonly view: number } & Readonly<Record<'workers' | 'gateways' | 'webapps', Nodes>>;
+    const info = JSON.parse(json.stdout) as Info;
     expect(info.workers.map((worker) => worker.id).sort()).toEqual(['worker-1', 'worker-2']);
     expect(info.gateways).toHaveLength(1);
     expect(info.view).toBeGreaterThan(0);
-    const urls = table.stdout.match(/http:\/\/127\.0\.0\.1:\d+(?=$|  \S)/gm) ?? [];
-    const pages = await Promise.all(urls.map(async (url) => (await fetch(`${url}/metrics`)).text()));
-    expect(pages.map((text) => /id="([\w-]+)"/.exec(text)?.[1]).sort()).toEqual([
-      ...['gateway-1', 'webapp-1', 'worker-1', 'worker-2'],
-    ]);
+    for (const { id, adminUrl } of [...info.workers, ...info.gateways, ...info.webapps]) {
+      expect(table.stdout).toMatch(new RegExp(`^${id} .* ${adminUrl}(  |$)`, 'm'));
+      expect(await (await fetch(`${adminUrl}/metrics`)).text()).toContain(`node="${id}"`);
+    }
   });
 });
 
