@@ -3,9 +3,6 @@
  *
  * W1  Nothing is allocated per frame. Protocol pings are answered; a close, an error or the end of the stream is told
  *     once, with the reason.
- * W2  It answers the first frame with a pong that nobody asked for, as RFC 6455 lets it: to the kernel it is a party that
- *     talks from then on, as real clients with their pings are, and acknowledges with what it says or a moment later.
- *     One that only listens sends a packet for every read, a third of what reading costs.
  */
 import { randomBytes } from 'node:crypto';
 import { clientFrame, FrameReader, opcodes, type FrameSink } from './frame-reader.ts';
@@ -30,7 +27,6 @@ export class WsClient {
   readonly #reader: FrameReader;
   #head: Buffer | undefined = Buffer.alloc(0);
   #onOpen: (() => void) | undefined;
-  #spoke = false;
 
   /** Resolves when the server has accepted the upgrade. */
   static open(url: string, handlers: WsHandlers): Promise<WsClient> {
@@ -65,12 +61,6 @@ export class WsClient {
     this.#socket.close();
   }
 
-  /** W2 */
-  #speak(): void {
-    this.#spoke = true;
-    this.#socket.write(clientFrame(opcodes.pong, Buffer.alloc(0)));
-  }
-
   #read(buffer: Buffer, length: number): void {
     this.#handlers.onRead();
     if (this.#head !== undefined) return this.#readHead(Buffer.concat([this.#head, buffer.subarray(0, length)]));
@@ -92,7 +82,6 @@ export class WsClient {
   }
 
   readonly #frame: FrameSink = (opcode, buffer, start, end) => {
-    if (!this.#spoke) this.#speak();
     if (opcode === opcodes.text) this.#handlers.onText(buffer, start, end);
     else if (opcode === opcodes.ping) this.#socket.write(clientFrame(opcodes.pong, buffer.subarray(start, end)));
     else if (opcode === opcodes.close) this.#socket.end(`closed by the server with ${closeCode(buffer, start, end)}`);

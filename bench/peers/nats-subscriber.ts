@@ -26,11 +26,7 @@ export class NatsSubscriber {
     const reader = new NatsReader({
       onMessage: handlers.onMessage,
       onPing: () => this.#socket.write('PONG\r\n'),
-      // As the WebSocket clients do (ws-client.ts W2).
-      onPong: () => {
-        this.#socket.write('PONG\r\n');
-        onReady();
-      },
+      onPong: onReady,
     });
     this.#socket = new RawSocket(new URL(url), {
       onBytes(buffer, length) {
