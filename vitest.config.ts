@@ -14,7 +14,7 @@ import { LongestFirst } from './test/support/longest-first.ts';
 
 const pure = [
   'test/{unit,simulation,conformance}/**/*.test.ts',
-  'test/integration/{actors,gateway-sessions,nats-permissions,region-batches,webapp}.test.ts',
+  'test/integration/{actors,gateway-sessions,nats-permissions,region-batches,slow-session,webapp}.test.ts',
 ];
 const chaos = ['test/chaos/**/*.test.ts'];
 const notOurs = ['**/node_modules/**', 'dist/**', 'coverage/**', '.tools/**', '.belfry/**'];

@@ -46,7 +46,6 @@ export interface HostedActor extends Passivable {
 
 /** A reason of its own spares each of thousands of slots an exception with its stack. */
 const SLOT_ENDED = 'slot ended';
-const MAILBOX = { messagesMax: limits.mailboxMessagesMax, bytesMax: limits.mailboxBytesMax };
 
 export class Slot implements TicketOwner {
   readonly number: number;
@@ -214,7 +213,7 @@ export class Slot implements TicketOwner {
       name: entry.stream,
       clock: context.clock,
       logger: context.logger,
-      mailbox: MAILBOX,
+      mailbox: { messagesMax: limits.mailboxMessagesMax, bytesMax: limits.mailboxBytesMax },
       restartsMax: limits.actorRestartsMax,
       restartWindowMs: limits.actorRestartWindowMs,
       create: () => new ChannelActor(home),

@@ -160,24 +160,6 @@ describe('a session', () => {
     lab.revoke(3, tokenHash('d'));
     expect(await alice.closed).toBe(4200);
   });
-
-  it('is cut when it reads too slowly, and others are not held up', async () => {
-    const slow = new WebSocket(lab.url(lab.ticket(ALICE)));
-    await new Promise((resolve) => slow.once('message', resolve));
-    const closed = new Promise<number>((resolve) => slow.once('close', resolve));
-    const bob = await lab.session(BOB);
-    slow.pause();
-    const text = 'x'.repeat(30_000);
-    for (let n = 0; n < 400; n += 1) {
-      say(`${n} ${text}`);
-      // One turn each, as traffic comes.
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    await bob.frame((frame) => String(frame['text']).startsWith('399 '));
-    await until('the slow session to end', () => lab.gateway.sessions() === 1);
-    slow.resume();
-    expect(await closed).toBe(1006);
-  }, 60_000);
 });
 
 describe('many sockets that read too slowly', () => {

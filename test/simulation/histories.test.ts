@@ -265,4 +265,23 @@ describe('a watch that stays deaf', () => {
     expect(tookMs).toBeLessThan(2_000);
     await load.settle();
   });
+
+  it('does not keep a gateway from following slots to their new owner', async () => {
+    const world = new SimWorld({ seed: 1 });
+    await world.provision();
+    const cluster = new RealCluster(world);
+    const [first] = [cluster.startWorker(), cluster.startWorker()];
+    cluster.startGateway('gateway1', { deaf: true });
+    await world.until('a new cluster serves', 3_000, () => cluster.settled);
+    const load = new SimLoad(world, () => cluster.gateways, 3);
+    await load.start();
+    cluster.kill(first!);
+    const follows = () =>
+      cluster.viewOf('gateway1') === Math.max(...cluster.alive.map(({ node }) => node.table().view));
+    await world.until('all slots are served', 2_000, () => cluster.alive[0]?.sim.open.size === SIM_SLOTS);
+    // The next heartbeat of a worker names the view.
+    await world.until('the deaf one has the newest table', 250, follows);
+    for (let i = 0; i < 20; i += 1) load.act();
+    await load.settle();
+  });
 });

@@ -56,6 +56,12 @@ export class LogBook {
     return 1 + events.findLastIndex(({ body }) => isJoinOf(body, user));
   }
 
+  /** Seq of the user's last leave; 0: none. */
+  leaveOf(stream: StreamId, user: UserId): number {
+    const events = this.#streams.get(stream)?.events ?? [];
+    return 1 + events.findLastIndex(({ body }) => body.kind === 'left' && body.user === user);
+  }
+
   /** A slot was opened; B3 holds from now on unless the grant says fence. */
   opened(slot: number, epoch: number, fence: boolean): void {
     if (!fence) this.#trusted.set(slot, Math.max(epoch, this.#trusted.get(slot) ?? 0));

@@ -4,11 +4,19 @@
  * share of them, so that it shows when the scene grows thin. histories.test.ts has the epoch record's.
  */
 import { afterEach, describe, expect, it } from 'vitest';
+import { SlotTable } from '../../cluster/slot-table.ts';
+import type { SlotRow } from '../../protocol/cluster.ts';
 import { runActorHistory } from './actor-histories.ts';
 import { mendDedupe } from './broken-dedupe.ts';
 import { runClusterHistory } from './cluster-histories.ts';
+import { withLimits } from './other-limits.ts';
+import { runOverloadHistory } from './overload-histories.ts';
+import { runPauseHistory } from './pause-histories.ts';
+import { ALICE, CHANNEL, LOG_SUBJECT, openScene, SLOT } from './scene.ts';
+import { SimClock } from './sim-clock.ts';
 import type { Mutations } from './sim-faults.ts';
-import { SimulationFailure } from './sim-history.ts';
+import { SimHistory, SimulationFailure } from './sim-history.ts';
+import { TableWatch } from './table-watch.ts';
 
 afterEach(mendDedupe);
 
@@ -72,4 +80,47 @@ describe('the checkers find it when', () => {
     }
     expect(found).toMatch(/nothing of an owner that was cut off is stored|a read sees what was acknowledged/);
   });
+
+  it('a member is told that its channel is not there', async () => {
+    const { world, cluster, poster, old, next } = await openScene();
+    // The gateway notices too, and says so.
+    world.mayGiveUp = true;
+    cluster.kill(old, 10_000);
+    await world.run(5);
+    world.hub.streams.purge('BELFRY_LOG_0', LOG_SUBJECT, Number.MAX_SAFE_INTEGER);
+    cluster.give(SLOT, next, false);
+    void poster.post(CHANNEL, ALICE, 'after');
+    await expect(world.run(1_000)).rejects.toThrow(/nothing that is allowed is rejected/);
+  });
+
+  it('a gateway leaves out what is to be had', async () => {
+    const run: typeof runActorHistory = (options) => withLimits({ gapHoldMs: 1 }, () => runActorHistory(options));
+    await expectViolations(/a resync has a reason/, {}, { wanted: 3, seeds: 60 }, run);
+  });
+
+  it('a silent owner is missed late', async () => {
+    const late = { frozenDeadMs: 9_000, silenceDeadMs: 9_000 };
+    const run: typeof runPauseHistory = (options) => withLimits(late, () => runPauseHistory(options));
+    await expectViolations(/after \S+ a channel pauses for less than/, {}, { wanted: 2, seeds: 60 }, run);
+  });
+
+  it('buffers take more than they may', async () => {
+    const rule = /every buffer keeps its limit/;
+    await expectViolations(rule, { limitsOff: true }, { wanted: 2, seeds: 2 }, runOverloadHistory);
+  });
+
+  it.each([
+    ['an older table', 2, 3, /views only rise/],
+    ['an older epoch of a slot', 4, 2, /a slot's epoch only rises/],
+  ] as const)('a node goes back to %s', (_, view, epoch, rule) => {
+    const history = new SimHistory(new SimClock(), 'told');
+    const tables = new TableWatch(history);
+    let table = new SlotTable(3, { rows: [rowOf(3)] });
+    tables.watch('worker1', () => table);
+    table = new SlotTable(view, { rows: [rowOf(epoch)] });
+    tables.look();
+    expect(() => history.check()).toThrow(rule);
+  });
 });
+
+const rowOf = (epoch: number): SlotRow => ({ owner: undefined, epoch, state: 'stable', from: undefined, fence: false });

@@ -12,11 +12,17 @@ import { SimGateway } from './sim-gateway.ts';
 import { SIM_SLOTS } from './sim-names.ts';
 import { SimWorker } from './sim-worker.ts';
 import type { SimWorld } from './sim-world.ts';
+import { TableWatch } from './table-watch.ts';
 
 export interface ClusterWorker {
   readonly sim: SimWorker;
   readonly node: WorkerNode;
   state: 'running' | 'frozen' | 'dead';
+}
+
+/** `deaf`: its watches say nothing after what they began with. */
+interface Hearing {
+  readonly deaf?: boolean;
 }
 
 export interface RealClusterOptions {
@@ -31,11 +37,14 @@ export class RealCluster {
   readonly #withSystem: boolean;
   /** Called with each event that a worker logs. */
   onWorkerLog: (worker: string, event: string) => void = () => {};
+  readonly #tables: TableWatch;
   #started = 0;
 
   constructor(world: SimWorld, options: RealClusterOptions = {}) {
     this.#world = world;
     this.#withSystem = options.system ?? true;
+    this.#tables = new TableWatch(world.history);
+    world.always(() => this.#tables.look());
   }
 
   get alive(): ClusterWorker[] {
@@ -47,12 +56,16 @@ export class RealCluster {
     return this.workers[this.#world.rng.int(this.workers.length)]?.sim.incarnation;
   }
 
+  /** The table that a node acts on. */
+  viewOf(node: string): number | undefined {
+    return this.#tables.viewOf(node);
+  }
+
   manager(): ClusterWorker | undefined {
     return this.alive.find(({ node }) => node.isRingManager());
   }
 
-  /** `deaf`: its watches say nothing after what they began with. */
-  startWorker({ deaf = false }: { readonly deaf?: boolean } = {}): ClusterWorker {
+  startWorker({ deaf = false }: Hearing = {}): ClusterWorker {
     this.#started += 1;
     const name = `worker${this.#started}`;
     const entry = this.#entry(name, 'worker', this.#world.incarnation(name));
@@ -61,6 +74,7 @@ export class RealCluster {
     if (deaf) deafen(broker);
     const system = this.#withSystem ? this.#system(entry.incarnation) : undefined;
     const node = startWorkerNode({ broker, system, host: sim.watchedHost(), entry, clock, logger, slots: SIM_SLOTS });
+    this.#tables.watch(name, () => node.table());
     const worker: ClusterWorker = { sim, node, state: 'running' };
     // A process that was declared dead ends; its supervisor starts a new life a second later.
     node.onEvicted(() => this.#endLater(worker));
@@ -72,7 +86,7 @@ export class RealCluster {
     return worker;
   }
 
-  startGateway(name: string): SimGateway {
+  startGateway(name: string, { deaf = false }: Hearing = {}): SimGateway {
     const late: { node?: MemberNode } = {};
     const gateway = new SimGateway(this.#world, name, {
       slotsOf: (worker) => late.node?.table().slotsOf(worker) ?? [],
@@ -81,8 +95,10 @@ export class RealCluster {
     });
     const entry = this.#entry(name, 'gateway', gateway.ref.incarnation);
     const { broker, clock, logger, shell } = gateway;
+    if (deaf) deafen(broker);
     const node = startMemberNode({ broker, entry, clock, logger, load: () => shell.sessionCount });
     late.node = node;
+    this.#tables.watch(name, () => node.table());
     node.onSlotsServed((slots) => shell.post({ kind: 'rows-changed', slots }));
     node.onEvicted(() => this.killGateway(gateway));
     node.ready.catch((error: unknown) => {

@@ -3,9 +3,12 @@
  * is given over all of its sessions.
  *
  * D1  Per stream, from where it began: every event of the log once, in order, without a hole, over live, resume and any
- *     gateway (G2, G4, G5). An acknowledgement stands for the event in its place. `resync` is said, and counted.
- * D2  Nothing is delivered or acknowledged before it stands in the log (G1), and it is what stands there.
+ *     gateway (G2, G4, G5). An acknowledgement stands for the event in its place.
+ * D2  `resync` is said only where events cannot be had one by one: too many are missing, or its user left meanwhile.
+ * D3  Nothing is delivered or acknowledged before it stands in the log (G1), and it is what stands there.
  */
+import { limits } from '../../platform/limits.ts';
+import { FRAME_ERROR } from '../../protocol/client-frames.ts';
 import type { ChannelId, StreamId, UserId } from '../../protocol/ids.ts';
 import { formatTs } from '../../protocol/timestamp.ts';
 import type { SimGateway } from './sim-gateway.ts';
@@ -118,12 +121,10 @@ export class SimDevice {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     if (frame['ok'] !== true) {
-      this.#world.history.note(
-        this.name,
-        'refused',
-        pending.channel,
-        `${pending.mutation} ${JSON.stringify(frame['error'])}`,
-      );
+      const { code, msg } = frame['error'] as { readonly code: number; readonly msg: string };
+      const what = `${pending.mutation} ${code} ${msg}`;
+      this.#world.history.note(this.name, 'refused', pending.channel, what);
+      if (code === FRAME_ERROR.rejected) return this.#world.rejected(this.name, pending.channel, what);
       this.#world.clock.setTimeout(() => this.live && this.#pending.has(id) && this.#sendPost(id), REPOST_MS);
       return;
     }
@@ -156,7 +157,17 @@ export class SimDevice {
 
   #resync(stream: StreamId, from: number): void {
     this.#world.history.note(this.name, 'resync', stream, `from ${from}`);
+    if (!this.#mayResync(stream, this.cursors.get(stream) ?? from)) {
+      this.#world.history.violate('a resync has a reason', `${this.name} from ${from}`, stream);
+    }
     this.#resynced.add(stream);
+  }
+
+  /** D2 */
+  #mayResync(stream: StreamId, cursor: number): boolean {
+    const { book, mayGiveUp } = this.#world;
+    if (mayGiveUp || book.tail(stream) - cursor > limits.resumeGapEventsMax) return true;
+    return book.leaveOf(stream, this.user) > cursor;
   }
 
   #event(stream: StreamId, seq: number, frame: Frame): void {
@@ -179,10 +190,12 @@ export class SimDevice {
   }
 
   /** D1 */
-  #moveTo(stream: StreamId, seq: number, by: string): void {
+  #moveTo(stream: StreamId, seq: number, by: 'event' | 'ack'): void {
     this.#world.history.note(this.name, by, stream, `${seq}`);
     const cursor = this.cursors.get(stream);
-    const skipped = this.#resynced.delete(stream) && cursor !== undefined && seq > cursor;
+    const skipped = this.#resynced.has(stream) && cursor !== undefined && seq > cursor;
+    // An acknowledgement may be of what was left out; the stream goes on with the first event.
+    if (by === 'event') this.#resynced.delete(stream);
     this.cursors.set(stream, seq);
     if (skipped || seq === (cursor ?? -1) + 1) return;
     const rule = cursor !== undefined && seq <= cursor ? 'each event is delivered once' : 'nothing is left out';

@@ -32,12 +32,13 @@ export class SimPoster {
     this.#router = new CommandRouter({ lane: this.#broker.commands, self, clock: this.#clock, logger, ownerOf });
   }
 
-  /** True when the channel is there. */
   async openChannel(channel: ChannelId, members: readonly UserId[]): Promise<void> {
     const mutation = `open-${channel}` as MutationId;
-    await this.#insist(channel, { kind: 'open', meta: metaOf(channel), members, mutation });
+    const result = await this.#insist(channel, { kind: 'open', meta: metaOf(channel), members, mutation });
+    if (result === undefined) this.#world.rejected(this.name, channel, mutation);
   }
 
+  /** Of a user who never leaves the channel. */
   async post(channel: ChannelId, user: UserId, mutation: string): Promise<void> {
     this.#world.history.note(this.name, 'posts', channel, mutation);
     const command = {
@@ -47,7 +48,7 @@ export class SimPoster {
       mutation: mutation as MutationId,
     } as const;
     const result = await this.#insist(channel, command);
-    if (result === undefined) return;
+    if (result === undefined) return this.#world.rejected(this.name, channel, `${user}'s ${mutation}`);
     this.#world.acked(this.name, channel, user, mutation, result.seq, result.ts);
   }
 

@@ -5,6 +5,7 @@
  * S1  One incarnation serves a slot under an epoch, and no other ever does.
  * S2  Who is answered has been told the truth: an acknowledged post stands in the log at the seq that it was told, and a
  *     read that begins after an acknowledgement sees it.
+ * S3  Nobody is told that what is allowed is not: a standing member's post is acknowledged, or to be tried again.
  */
 import { MemoryBrokerHub } from '../../broker/memory-broker.ts';
 import type { RecordStore } from '../../broker/broker.ts';
@@ -46,11 +47,14 @@ export class SimWorld {
   readonly readLag: ReadLag;
   readonly mutations: Mutations;
   readonly regionBatchGatewaysCount: number;
+  /** Gateways may say `resync` because they hold too much. */
+  mayGiveUp = false;
   /** Superseded owners that have not heard of it: until they have, a read may be answered by one of them. */
   readonly #stale = new Set<string>();
   #staleUntilMs = Number.NEGATIVE_INFINITY;
   readonly #openedBy = new Map<string, Incarnation>();
   readonly #acked = new Map<StreamId, number>();
+  readonly #checks: (() => void)[] = [];
 
   constructor({ seed, mutations = {}, regionBatchGatewaysCount }: SimOptions) {
     this.seed = seed;
@@ -76,8 +80,16 @@ export class SimWorld {
 
   /** @throws SimulationFailure when a checker found something. */
   async run(durationMs: number): Promise<void> {
-    await this.clock.run(this.clock.monotonicMs() + durationMs, () => this.history.failed);
+    await this.clock.run(this.clock.monotonicMs() + durationMs, () => {
+      for (const check of this.#checks) check();
+      return this.history.failed;
+    });
     this.history.check();
+  }
+
+  /** `check` is called between any two timers. */
+  always(check: () => void): void {
+    this.#checks.push(check);
   }
 
   /** Runs until the condition holds; that it does not in time is a violation of `rule`. */
@@ -120,6 +132,11 @@ export class SimWorld {
     const event = this.book.event(stream, seq);
     const stands = event?.author === author && event.mutation === mutation && (ts === undefined || event.ts === ts);
     if (!stands) this.history.violate('what is acknowledged stands in the log', `${mutation} at ${seq}`, stream);
+  }
+
+  /** S3 */
+  rejected(who: string, stream: StreamId, what: string): void {
+    this.history.violate('nothing that is allowed is rejected', `${who}: ${what}`, stream);
   }
 
   /** The highest seq that anybody was told of. */
