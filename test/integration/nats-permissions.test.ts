@@ -117,6 +117,7 @@ describe('nats.conf lets nobody else', () => {
     ['$JS.API.STREAM.MSG.DELETE.OTHER', ['admin']],
     ['$SYS.REQ.SERVER.PING.CONNZ', ['sys']],
     ['$SYS.REQ.SERVER.N1.CONNZ', ['sys']],
+    ['$SYS.REQ.SERVER.PING.STATSZ', ['sys']],
     ['$SYS.REQ.SERVER.N1.KICK', ['sys']],
     ['$SYS.REQ.SERVER.N1.RELOAD', nobody],
     ['$SYS.REQ.SERVER.PING', nobody],
