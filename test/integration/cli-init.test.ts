@@ -69,7 +69,7 @@ describe('roles one by one', () => {
     return { status: response.status, text: await response.text() };
   };
 
-  it('serve, show their health and metrics, and end cleanly on SIGTERM', async () => {
+  it('serve, show their health and metrics, and end cleanly when drained and on SIGTERM', async () => {
     const [worker, gateway, webapp] = [
       start('worker', '--id', 'w1', '--zone', 'a'),
       start('gateway', '--id', 'g1', '--port', '0', '--region', 'eu'),
@@ -95,7 +95,11 @@ describe('roles one by one', () => {
     const { url } = await api(base, 'rtm.connect', String(token));
     expect(String(url)).toContain(`ws://127.0.0.1:${g1.port}/websocket/`);
 
-    for (const run of [webapp, gateway, worker]) {
+    // As docs/OPERATIONS.md has it: a drained worker ends with 0, which its supervisor takes for an end.
+    const target = { BELFRY_URL: `http://127.0.0.1:${web.port}`, BELFRY_TOKEN: admin };
+    expect(await runBelfry(['drain', 'w1'], target)).toMatchObject({ code: 0, stderr: '' });
+    expect(await worker.ended).toEqual({ code: 0, signal: null });
+    for (const run of [webapp, gateway]) {
       run.child.kill('SIGTERM');
       expect(await run.ended).toEqual({ code: 0, signal: null });
     }
