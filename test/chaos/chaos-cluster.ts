@@ -11,6 +11,7 @@ import { startBelfryDev, type BelfryDev } from '../support/belfry-dev.ts';
 import { natsPortOf, spawnRoleBeside } from '../support/role-beside.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
+import { ChannelOwners } from './channel-owners.ts';
 
 export type ChaosRole = 'nats' | 'webapp' | 'worker' | 'gateway';
 export interface Victim {
@@ -43,11 +44,12 @@ const settleMs = 45_000;
 const settlePollMs = 100;
 /** As `belfry dev` waits. */
 const restartMs = 1_000;
-const proxiedId = 'worker-far';
+export const proxiedId = 'worker-far';
 
 export class ChaosCluster {
   readonly dev: BelfryDev;
   readonly proxy: TcpProxy | undefined;
+  readonly owners: ChannelOwners;
   readonly #size: ClusterSize;
   readonly #frozen = new Set<number>();
   readonly #apis = new Map<string, string>();
@@ -63,7 +65,7 @@ export class ChaosCluster {
       args: ['--rate-limits', 'off', '--log-level', logLevel, ...nats],
     });
     const proxy = size.proxied ? await TcpProxy.start(natsPortOf(dev)) : undefined;
-    const cluster = new ChaosCluster(dev, proxy, size);
+    const cluster = new ChaosCluster(dev, proxy, size, await ChannelOwners.open(dev));
     try {
       if (proxy !== undefined) cluster.#startFar(logLevel);
       await cluster.settled();
@@ -74,9 +76,10 @@ export class ChaosCluster {
     }
   }
 
-  private constructor(dev: BelfryDev, proxy: TcpProxy | undefined, size: ClusterSize) {
+  private constructor(dev: BelfryDev, proxy: TcpProxy | undefined, size: ClusterSize, owners: ChannelOwners) {
     this.dev = dev;
     this.proxy = proxy;
+    this.owners = owners;
     this.#size = size;
   }
 
@@ -163,6 +166,7 @@ export class ChaosCluster {
     this.proxy?.heal();
     this.#far?.child.kill('SIGKILL');
     await this.#far?.ended;
+    await this.owners.close();
     await this.dev.stop();
     await this.proxy?.stop();
   }

@@ -13,6 +13,8 @@ import { until } from '../support/until.ts';
 import type { ChaosCluster } from './chaos-cluster.ts';
 import { drawFault, faultKinds, type FaultContext, type FaultKind } from './faults.ts';
 import { HttpPoster } from './http-poster.ts';
+import { checkIncidents } from './incident-checks.ts';
+import { checkRecovery } from './recovery-checks.ts';
 import { Recorder } from './recorder.ts';
 import { RtmClient } from './rtm-client.ts';
 import { RtmPoster } from './rtm-poster.ts';
@@ -35,8 +37,6 @@ export interface Torment {
 /** From a fault to the first look at whether all is well: what died is not missed at once. */
 const calmMs = 2_500;
 const listenersPerUser = 2;
-/** What an answer may say of a post that has to be repeated. Everything else is a breach. */
-const allowedRefusal = /^http (503 service_unavailable|ECONN\w+|UND_ERR_SOCKET|EPIPE|TimeoutError|ENOTFOUND)$/;
 /** A session that has gone is shown as away no sooner. */
 const presenceGraceMs = 8_000;
 const caughtUpMs = 30_000;
@@ -124,8 +124,9 @@ export class ChaosRun {
     );
     await Promise.all(this.#clients.map((client) => client.stop()));
     const listeners = this.#clients.map((client) => client.record());
-    const { posts, presence } = this.recorder;
-    return [...late, ...this.#refusals(), ...checkHistory({ posts, logs, listeners, presence }, presenceGraceMs)];
+    const { posts, presence, incidents, faults } = this.recorder;
+    const broken = checkHistory({ posts, logs, listeners, presence }, presenceGraceMs);
+    return [...late, ...checkIncidents(incidents, faults), ...checkRecovery(faults, posts), ...broken];
   }
 
   deliveries() {
@@ -133,12 +134,6 @@ export class ChaosRun {
       const { name, deliveries } = client.record();
       return deliveries.map((delivery) => ({ ...delivery, listener: name }));
     });
-  }
-
-  #refusals(): string[] {
-    return [...this.recorder.counts().keys()]
-      .filter((what) => what.startsWith('http ') && !allowedRefusal.test(what))
-      .map((what) => `a post was refused with: ${what}`);
   }
 
   async #newChannel(): Promise<string> {

@@ -1,9 +1,10 @@
 /**
- * What a run's history says about recovery: for each fault, how long the posts that met it took, and what clients were
- * told meanwhile. Percentiles are over channels: a channel's pause is its slowest post.
+ * What a run's history says about recovery: for each kind of fault, how long the channels that it touched accepted nothing
+ * (recovery-checks.ts), and what clients were told meanwhile.
  */
 import type { PostRecord } from '../support/history-checks.ts';
 import type { Fault, Recorder } from './recorder.ts';
+import { recoveries } from './recovery-checks.ts';
 
 /** A post belongs to a fault when it was under way or sent within this of its begin. */
 const reachMs = 4_000;
@@ -13,7 +14,8 @@ export function summarise(recorder: Recorder, seed: number, breaches: readonly s
   const lines = [
     `seed ${seed}: ${acked.length} posts acknowledged, ${recorder.faults.length} faults, ${breaches.length} breaches`,
     '',
-    'faults (count, then the pause of a channel in ms: p50, p99, longest; overlapping faults count for each)',
+    "faults: count, channels touched, then ms to a channel's first acknowledged new post: p50, p99, longest",
+    '(overlapping faults share their time; -: no channel is known to be touched)',
     ...faultLines(recorder),
     '',
     'what clients were told',
@@ -25,19 +27,17 @@ export function summarise(recorder: Recorder, seed: number, breaches: readonly s
 }
 
 function faultLines({ faults, posts }: Recorder): string[] {
-  const kinds = new Map<string, number[]>();
-  const counts = new Map<string, number>();
+  const kinds = new Map<string, { count: number; readonly tookMs: number[] }>();
   for (const fault of faults) {
     const kind = fault.what.replaceAll(/-\d+$|for \d+ ms:? ?|\(\d+ ms\) ?/g, '').trim();
-    counts.set(kind, (counts.get(kind) ?? 0) + 1);
-    kinds.set(kind, [...(kinds.get(kind) ?? []), ...pauses(fault, posts)]);
+    const known = kinds.get(kind) ?? { count: 0, tookMs: [] };
+    known.count += 1;
+    known.tookMs.push(...(recoveries(fault, posts)?.values() ?? []));
+    kinds.set(kind, known);
   }
-  return [...kinds].map(([kind, all]) => {
-    const sorted = all.toSorted((a, b) => a - b);
-    const at = (share: number) =>
-      Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0);
-    const figures = [at(0.5), at(0.99), at(1)].map((ms) => String(ms).padStart(6)).join('');
-    return `  ${kind.padEnd(24)} ${String(counts.get(kind)).padStart(4)} ${figures}`;
+  return [...kinds].map(([kind, { count, tookMs }]) => {
+    const figures = [count, tookMs.length, ...percentiles(tookMs)].map((figure) => String(figure).padStart(7));
+    return `  ${kind.padEnd(24)}${figures.join('')}`;
   });
 }
 
@@ -50,4 +50,12 @@ export function pauses({ atMs }: Fault, posts: readonly PostRecord[]): number[] 
     slowest.set(channel, Math.max(endMs - Math.max(sentMs, atMs), slowest.get(channel) ?? 0));
   }
   return [...slowest.values()];
+}
+
+function percentiles(all: readonly number[]): (number | '-')[] {
+  const sorted = all.toSorted((a, b) => a - b);
+  return [0.5, 0.99, 1].map((share) => {
+    const at = sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+    return at === undefined ? '-' : Math.round(at);
+  });
 }

@@ -8,7 +8,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Rng } from '../../platform/rng.ts';
 import { until } from '../support/until.ts';
-import type { ChaosCluster, ChaosRole, Victim } from './chaos-cluster.ts';
+import { proxiedId, type ChaosCluster, type ChaosRole, type Victim } from './chaos-cluster.ts';
 import type { Direction } from '../support/tcp-proxy.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -129,7 +129,8 @@ async function harm(
   const running = cluster.running(role);
   const victim = running[rng.int(Math.max(1, running.length))];
   if (victim === undefined || (role !== 'nats' && running.length < 2)) return false;
-  const fault = recorder.fault(`${what} ${victim.id}`);
+  const channels = role === 'worker' ? await cluster.owners.of(victim.id, recorder.channels()) : undefined;
+  const fault = recorder.fault(`${what} ${victim.id}`, channels);
   await act(victim);
   fault.untilMs = recorder.now();
   return true;
@@ -142,7 +143,7 @@ async function disturb(
   act: () => void,
 ): Promise<boolean> {
   if (cluster.proxy === undefined) return false;
-  const fault = recorder.fault(what);
+  const fault = recorder.fault(what, await cluster.owners.of(proxiedId, recorder.channels()));
   act();
   await wait(forMs);
   cluster.proxy.heal();

@@ -18,6 +18,8 @@ export interface Fault {
   readonly what: string;
   /** Undefined while it lasts. */
   untilMs: number | undefined;
+  /** Whose owner it touched; undefined: not known, or no owner. */
+  readonly channels?: ReadonlySet<string> | undefined;
 }
 
 export class Recorder {
@@ -37,10 +39,15 @@ export class Recorder {
     this.incidents.push({ atMs: this.now(), who, what });
   }
 
-  fault(what: string): Fault {
-    const fault: Fault = { atMs: this.now(), what, untilMs: undefined };
+  fault(what: string, channels?: ReadonlySet<string>): Fault {
+    const fault: Fault = { atMs: this.now(), what, untilMs: undefined, channels };
     this.faults.push(fault);
     return fault;
+  }
+
+  /** Channels that were posted to. */
+  channels(): ReadonlySet<string> {
+    return new Set(this.posts.map(({ channel }) => channel));
   }
 
   /** Incidents counted by what they were. */
@@ -54,7 +61,7 @@ export class Recorder {
     mkdirSync(folder, { recursive: true });
     const lines = [
       { kind: 'start', atMs: 0, at: this.#startedAt },
-      ...this.faults.map((fault) => ({ kind: 'fault', ...fault })),
+      ...this.faults.map((fault) => ({ kind: 'fault', ...fault, channels: fault.channels && [...fault.channels] })),
       ...this.incidents.map((incident) => ({ kind: 'incident', ...incident })),
       ...this.presence.map((change) => ({ kind: 'presence', ...change })),
       ...this.posts.map((post) => ({ kind: 'post', atMs: post.sentMs, ...post })),

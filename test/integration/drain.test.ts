@@ -42,7 +42,8 @@ test('a worker that is drained loses no post and no event, and its channels go o
   for (const [at, [name, drain]] of Object.entries(ways).entries()) {
     const victim = cluster.running('worker').toSorted((a, b) => (a.id < b.id ? -1 : 1))[at];
     if (victim === undefined) throw new Error('a worker is missing');
-    const fault = run.recorder.fault(`drain ${victim.id} by ${name}`);
+    const channels = await cluster.owners.of(victim.id, run.recorder.channels());
+    const fault = run.recorder.fault(`drain ${victim.id} by ${name}`, channels);
     await drain(victim);
     await until(`${victim.id} to be back after ${name}`, () => cluster.isBack(victim), backMs);
     fault.untilMs = run.recorder.now();

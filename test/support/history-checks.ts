@@ -7,9 +7,11 @@
  * K2  Per channel seq is dense and ts rises with it (G2).
  * K3  Whoever posts one after another is read in that order; a post sent after another was acknowledged comes after it.
  * K4  A listener's stream over all of its sessions is the log from where it began, without gap or double. Only a
- *     `resync` may leave something out (G4, G5).
+ *     `resync` may leave something out, and only more than is ever replayed (G4, G5): logs are not trimmed here, nor does
+ *     the power fail.
  * K5  Nobody who has a socket, or had one within the grace, is shown as away (DESIGN section 8).
  */
+import { limits } from '../../platform/limits.ts';
 
 export interface Acknowledgement {
   readonly atMs: number;
@@ -68,6 +70,8 @@ export interface History {
 }
 
 const breachesShownMax = 20;
+/** Of more than this a listener may be told to reload. */
+const replayedEventsMax = Math.min(limits.resumeGapEventsMax, limits.catchUpEventsMax);
 
 /** Everything that is wrong, the first of each channel and listener first; empty when all holds. */
 export function checkHistory({ posts, logs, listeners, presence }: History, presenceGraceMs: number): string[] {
@@ -158,22 +162,31 @@ function checkStream(who: string, start: number, stream: readonly Delivery[], lo
   const texts = new Map(log.map(({ seq, text }) => [seq, text]));
   const breaches: string[] = [];
   let last = start;
-  let mayJump = false;
+  let resynced = false;
+  const passOver = (to: number, where: string) => {
+    const left = to - last - 1;
+    if (resynced && left <= replayedEventsMax)
+      breaches.push(`${who}: resync at ${last} left out ${left} events ${where}`);
+    if (!resynced && left > 0) breaches.push(`${who}: ${last} to ${to} are missing ${where}`);
+    resynced = false;
+  };
   for (const { seq, kind, text, session } of stream) {
+    const where = `(session ${session})`;
     if (kind === 'resync') {
-      mayJump = true;
+      // Said again before anything else came: once is enough.
+      resynced = true;
       continue;
     }
     if (texts.get(seq) !== text) breaches.push(`${who}: seq ${seq} came as ${text}, the log has ${texts.get(seq)}`);
-    // An answer to a repeated post tells of an event that may have come before.
-    if (kind === 'ack' && seq <= last) continue;
-    if (seq <= last) breaches.push(`${who}: seq ${seq} came again after ${last} (session ${session})`);
-    else if (seq > last + 1 && !mayJump) breaches.push(`${who}: ${last} to ${seq} are missing (session ${session})`);
-    if (seq > last) mayJump = false;
+    // An answer to a repeated post tells of an event that may have come before, or of one that was left out.
+    if (kind === 'ack' && (seq <= last || resynced)) continue;
+    if (seq <= last) breaches.push(`${who}: seq ${seq} came again after ${last} ${where}`);
+    else passOver(seq, where);
     last = Math.max(last, seq);
   }
   const tail = log.at(-1)?.seq ?? 0;
-  if (last < tail && !mayJump) breaches.push(`${who}: ends at ${last}, the log at ${tail}`);
+  if (resynced) passOver(tail + 1, 'at the end');
+  else if (last < tail) breaches.push(`${who}: ends at ${last}, the log at ${tail}`);
   return breaches;
 }
 

@@ -1,5 +1,6 @@
 /** The checkers of recorded histories find what they are there for: each history below breaks one promise. */
 import { describe, expect, test } from 'vitest';
+import { limits } from '../../../platform/limits.ts';
 import { checkHistory, type Delivery, type History, type PostRecord } from '../../support/history-checks.ts';
 
 const channel = 'C1';
@@ -57,9 +58,24 @@ describe('a history', () => {
     expect(breaches(change).join('\n')).toMatch(breach);
   });
 
-  test('may leave out what a resync announced', () => {
+  test('may leave out by a resync what is too much to replay, and nothing else', () => {
+    const most = limits.resumeGapEventsMax;
+    const seqs = Array.from({ length: most + 3 }, (_, at) => at + 1);
+    const posts = seqs.map((seq) => post(seq, undefined));
+    const logs = new Map([[channel, seqs.map((seq) => ({ ...entry(seq, seq), ts: String(1e6 + seq) }))]]);
     const resync = delivery(1, 0, { kind: 'resync' });
-    expect(breaches({ listeners: [listener(delivery(1, 0), resync, delivery(3, 3))] })).toEqual([]);
+    const jump = (to: number) => [
+      listener(delivery(1, 1), resync, ...seqs.slice(to - 1).map((seq) => delivery(seq, seq))),
+    ];
+    expect(breaches({ posts, logs, listeners: jump(most + 3) })).toEqual([]);
+    expect(breaches({ posts, logs, listeners: jump(most + 2) }).join()).toMatch(/resync at 1 left out 10000 events/);
+    expect(breaches({ posts, logs, listeners: jump(2) }).join()).toMatch(/resync at 1 left out 0 events/);
+  });
+
+  test('may not end with a resync in the place of a few events', () => {
+    const resync = delivery(1, 0, { kind: 'resync' });
+    const found = breaches({ listeners: [listener(delivery(1, 0), resync)] });
+    expect(found).toEqual(['l on C1: resync at 1 left out 2 events at the end']);
   });
 
   test('may show away who has gone for longer than the grace', () => {
