@@ -10,6 +10,7 @@
  * A4  `stop` ends the loop before the next turn; what waits is refused, the turn in progress finishes by itself.
  */
 import type { Clock } from '../platform/clock.ts';
+import type { DurationTimer } from '../platform/duration-histogram.ts';
 import type { Logger } from '../platform/logger.ts';
 import { retryable, unknownFate, type Failure } from '../protocol/errors.ts';
 import { Mailbox, type MailboxLimits } from './mailbox.ts';
@@ -45,6 +46,8 @@ export interface CellOptions<M, B extends Behaviour<M>> {
   readonly refuse: (message: M, failure: Failure) => void;
   /** Nothing waits and no turn runs. */
   readonly idle: () => void;
+  /** How long a turn's oldest message waited for the activation or the turn before, gathering not counted. */
+  readonly waits?: DurationTimer;
 }
 
 export class ActorCell<M, B extends Behaviour<M> = Behaviour<M>> {
@@ -57,6 +60,8 @@ export class ActorCell<M, B extends Behaviour<M> = Behaviour<M>> {
   readonly #whenIdle: (() => void)[] = [];
   /** The turn that comes next has waited for others of its messages. */
   #gathered = false;
+  /** When the oldest of what could not be taken at once came, or a moment before; undefined: all was. */
+  #waitingSinceMs: number | undefined;
   readonly #proceed = (end: unknown): void => {
     if (end === 'reset') this.#dispose();
     this.#run();
@@ -88,7 +93,8 @@ export class ActorCell<M, B extends Behaviour<M> = Behaviour<M>> {
       return true;
     }
     if (!this.#mailbox.push(message, bytes)) return false;
-    if (!this.#running) this.#run();
+    if (this.#running) this.#waitingSinceMs ??= this.#options.clock.monotonicMs();
+    else this.#run();
     return true;
   }
 
@@ -122,10 +128,11 @@ export class ActorCell<M, B extends Behaviour<M> = Behaviour<M>> {
     try {
       const behaviour = this.#behaviour;
       if (behaviour === undefined) return this.#activate();
-      const gathering = this.#gathered ? undefined : behaviour.gather();
+      const gathering = this.#gathered ? undefined : this.#gather(behaviour);
       this.#gathered = gathering !== undefined;
       if (gathering !== undefined) return gathering;
       const turn = behaviour.turn(this.#mailbox);
+      if (this.#mailbox.size === 0) this.#waitingSinceMs = undefined;
       if (typeof turn !== 'string') return turn;
       if (turn === 'reset') this.#dispose();
     } catch (error) {
@@ -134,7 +141,14 @@ export class ActorCell<M, B extends Behaviour<M> = Behaviour<M>> {
     return undefined;
   }
 
+  #gather(behaviour: B): Promise<void> | undefined {
+    const { clock, waits } = this.#options;
+    waits?.observe(this.#waitingSinceMs === undefined ? 0 : clock.monotonicMs() - this.#waitingSinceMs);
+    return behaviour.gather();
+  }
+
   async #activate(): Promise<void> {
+    this.#waitingSinceMs ??= this.#options.clock.monotonicMs();
     if (this.#exhausted()) return this.#refuseAll(retryable('actor keeps failing'));
     const behaviour = this.#options.create();
     const activation = await behaviour.activate();
@@ -166,6 +180,7 @@ export class ActorCell<M, B extends Behaviour<M> = Behaviour<M>> {
   }
 
   #refuseAll(failure: Failure): void {
+    this.#waitingSinceMs = undefined;
     for (const message of this.#mailbox.drain()) this.#options.refuse(message, failure);
   }
 

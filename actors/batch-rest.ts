@@ -10,6 +10,7 @@
  * B3  Beyond `batchBacklogBytesMax` what waits is handled at once.
  */
 import type { Clock } from '../platform/clock.ts';
+import type { DurationTimer } from '../platform/duration-histogram.ts';
 
 export interface BatchRestOptions {
   readonly clock: Pick<Clock, 'monotonicMs' | 'defer' | 'setTimeout'>;
@@ -21,11 +22,13 @@ export interface BatchRestOptions {
   };
   /** `bytes` are only valid during the call. */
   readonly handle: (kind: number, bytes: Uint8Array) => void;
+  readonly waits?: DurationTimer;
 }
 
 interface Waiting {
   readonly kind: number;
   readonly bytes: Uint8Array;
+  readonly sinceMs: number;
 }
 
 export class BatchRest {
@@ -44,8 +47,12 @@ export class BatchRest {
   /** `kind`: handed on. `bytes` are only valid during the call. */
   take(kind: number, bytes: Uint8Array): void {
     if (this.#state === 'ready') this.#work();
-    if (this.#state === 'working') return this.#options.handle(kind, bytes);
-    this.#waiting.push({ kind, bytes: Buffer.from(bytes) });
+    const { clock, handle, waits } = this.#options;
+    if (this.#state === 'working') {
+      waits?.observe(0);
+      return handle(kind, bytes);
+    }
+    this.#waiting.push({ kind, bytes: Buffer.from(bytes), sinceMs: clock.monotonicMs() });
     this.#waitingBytes += bytes.length;
     if (this.#waitingBytes > this.#options.limits.batchBacklogBytesMax) this.#handleWaiting();
   }
@@ -84,6 +91,11 @@ export class BatchRest {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    for (const { kind, bytes } of waiting) this.#options.handle(kind, bytes);
+    const { clock, handle, waits } = this.#options;
+    const nowMs = clock.monotonicMs();
+    for (const { kind, bytes, sinceMs } of waiting) {
+      waits?.observe(nowMs - sinceMs);
+      handle(kind, bytes);
+    }
   }
 }

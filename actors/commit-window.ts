@@ -9,6 +9,7 @@
  *     `commitWindowTurnsCount` times in a row. After a rest of two windows the next turn begins at once.
  */
 import type { Clock } from '../platform/clock.ts';
+import type { DurationTimer } from '../platform/duration-histogram.ts';
 import { limits } from '../platform/limits.ts';
 
 /** What one channel remembers of its turns. */
@@ -20,11 +21,15 @@ export class CommitPace {
 
 export class CommitWindow {
   readonly #clock: Clock;
+  readonly #waits: DurationTimer | undefined;
   #end: Promise<void> | undefined;
   #endMs = 0;
+  /** When each turn that waits for the end came. */
+  #enteredMs: number[] = [];
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, waits?: DurationTimer) {
     this.#clock = clock;
+    this.#waits = waits;
   }
 
   /** Before each turn. Undefined: begin now; else when it resolves. */
@@ -35,10 +40,12 @@ export class CommitWindow {
     pace.closeCount = isClose ? Math.min(pace.closeCount + 1, limits.commitWindowTurnsCount) : 0;
     if (restMs <= 0 || pace.closeCount < limits.commitWindowTurnsCount) {
       pace.beganMs = nowMs;
+      this.#waits?.observe(0);
       return undefined;
     }
     const end = (this.#end ??= this.#begin(nowMs, Math.ceil(restMs)));
     pace.beganMs = this.#endMs;
+    this.#enteredMs.push(nowMs);
     return end;
   }
 
@@ -47,8 +54,15 @@ export class CommitWindow {
     return new Promise((resolve) => {
       this.#clock.setTimeout(() => {
         this.#end = undefined;
+        this.#observeWaits();
         resolve();
       }, lengthMs);
     });
+  }
+
+  #observeWaits(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const enteredMs of this.#enteredMs) this.#waits?.observe(nowMs - enteredMs);
+    this.#enteredMs = [];
   }
 }

@@ -16,7 +16,7 @@ import type { Messaging } from '../broker/broker.ts';
 import { subjects } from '../broker/subjects.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
-import type { HopTimer } from '../platform/metrics.ts';
+import type { DurationTimer } from '../platform/duration-histogram.ts';
 import { BATCH_BYTES_MAX, encodeBatch, type BatchEntry, type RegionSpan } from '../protocol/batches.ts';
 import type { GatewayRef, Reply } from '../protocol/commands.ts';
 import type { Incarnation, StreamId } from '../protocol/ids.ts';
@@ -27,7 +27,9 @@ export interface GatewayOutboxesOptions {
   readonly worker: Incarnation;
   readonly messaging: Pick<Messaging, 'publish'>;
   readonly clock: Clock;
-  readonly fanoutTimer?: HopTimer;
+  readonly fanoutTimer?: DurationTimer;
+  /** How long the first entry of what left together was made to wait. */
+  readonly waits?: DurationTimer;
 }
 
 /** What is said to one life of a gateway. */
@@ -220,15 +222,18 @@ export class GatewayOutboxes {
     this.#scheduledAtMs = clock.monotonicMs();
     const sinceMs = this.#scheduledAtMs - this.#flushedAtMs;
     // Light load: the end of this turn. Busy: gather what comes within the window (X2).
-    if (sinceMs >= limits.batchWindowMs) clock.defer(() => this.#end());
-    else clock.setTimeout(() => this.#end(), Math.ceil(limits.batchWindowMs - sinceMs));
+    if (sinceMs >= limits.batchWindowMs) clock.defer(() => this.#end(false));
+    else clock.setTimeout(() => this.#end(true), Math.ceil(limits.batchWindowMs - sinceMs));
   }
 
-  /** The window's end. */
-  #end(): void {
+  /** The end of the window, or of a turn at which nothing waits. */
+  #end(isWindow: boolean): void {
     this.#scheduled = false;
-    this.#flushedAtMs = this.#options.clock.monotonicMs();
-    this.#options.fanoutTimer?.observe(this.#flushedAtMs - this.#scheduledAtMs);
+    const { clock, fanoutTimer, waits } = this.#options;
+    this.#flushedAtMs = clock.monotonicMs();
+    const tookMs = this.#flushedAtMs - this.#scheduledAtMs;
+    fanoutTimer?.observe(tookMs);
+    waits?.observe(isWindow ? tookMs : 0);
     this.flush();
   }
 

@@ -8,6 +8,7 @@
  */
 import type { CommandOutcome, CommandSender } from '../cluster/command-sender.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
+import type { DurationTimer } from '../platform/duration-histogram.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
 import { TurnSlices } from '../platform/turn-slices.ts';
@@ -54,6 +55,8 @@ export interface GatewayShellOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits?: Partial<GatewayLimits>;
+  /** How long batches waited for the gateway's rest to end. */
+  readonly restWaits?: DurationTimer;
 }
 
 /** Kinds of batches. */
@@ -96,7 +99,11 @@ export class GatewayShell {
       limits: { frameSliceMs: limits.batchSliceMs, frameBacklogBytesMax: limits.batchBacklogBytesMax },
       handle: (kind, bytes) => (kind === REGION ? this.#regionBatch(bytes) : this.#batch(bytes)),
     });
-    this.#rest = new BatchRest({ clock, limits, handle: (kind, bytes) => this.#batches.take(kind, bytes) });
+    this.#rest = new BatchRest({
+      ...{ clock, limits },
+      handle: (kind, bytes) => this.#batches.take(kind, bytes),
+      ...(options.restWaits && { waits: options.restWaits }),
+    });
     this.#ticks = options.clock.setInterval(() => this.post({ kind: 'tick' }), limits.gatewayTickMs);
   }
 

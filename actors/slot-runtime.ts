@@ -299,7 +299,9 @@ function viaOf(envelope: Envelope): Envelope['via'] {
 function makeContext(options: SlotHostOptions, mayAppend: () => boolean): WorkerContext {
   const { clock, logger, messaging, records, sender, incarnation, metrics, settings } = options;
   const { partitions, team, actorIdleMs: _, ...fanOutLimits } = settings;
-  const outboxes = new GatewayOutboxes({ worker: incarnation, messaging, clock, fanoutTimer: metrics.hops.fanout });
+  const { hops, queues } = metrics;
+  const batching = { fanoutTimer: hops.fanout, waits: queues.batch };
+  const outboxes = new GatewayOutboxes({ worker: incarnation, messaging, clock, ...batching });
   let recordNumber = 0;
   const onBug = (error: unknown): void => logger.error('read_failed', { error });
   return {
@@ -320,9 +322,10 @@ function makeContext(options: SlotHostOptions, mayAppend: () => boolean): Worker
     logs: { store: records, clock, makeRecordId: () => `${incarnation}.${++recordNumber}`, mayAppend },
     reads: new ReadGate(limits.actorReadsInFlightMax, limits.actorReadsWaitingMax, onBug),
     activations: new ReadGate(limits.activationsInFlightMax, limits.actorReadsWaitingMax, onBug),
-    appends: new AppendGate(limits.appendsInFlightMax),
-    commitWindow: new CommitWindow(clock),
-    appendTimer: metrics.hops.append,
+    appends: new AppendGate({ inFlightMax: limits.appendsInFlightMax, clock, waits: queues.append }),
+    commitWindow: new CommitWindow(clock, queues.commit),
+    appendTimer: hops.append,
+    mailboxWaits: queues.mailbox,
     partitions,
     team,
   };

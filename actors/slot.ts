@@ -219,6 +219,7 @@ export class Slot implements TicketOwner {
       create: () => new ChannelActor(home),
       refuse: (message, failure) => refuse(home, message, failure),
       idle: () => this.#idle(entry),
+      waits: context.mailboxWaits,
     });
     const actor = { cell, passivate: () => this.#passivate(entry) };
     passivation.used(actor, 0);

@@ -7,7 +7,7 @@ import { subjects } from '../broker/subjects.ts';
 import type { CommandSender } from '../cluster/command-sender.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/logger.ts';
-import type { HopTimer } from '../platform/metrics.ts';
+import type { DurationTimer } from '../platform/duration-histogram.ts';
 import type { PresenceState } from '../protocol/commands.ts';
 import type { StreamId, TeamId, UserId } from '../protocol/ids.ts';
 import type { Answers } from './answers.ts';
@@ -41,7 +41,8 @@ export interface WorkerContext {
   readonly activations: ReadGate;
   readonly appends: AppendGate;
   readonly commitWindow: CommitWindow;
-  readonly appendTimer: HopTimer;
+  readonly appendTimer: DurationTimer;
+  readonly mailboxWaits: DurationTimer;
   readonly partitions: number;
   readonly team: TeamId | undefined;
 }

@@ -23,6 +23,7 @@ import {
 import { natsServerOption } from './server-options.ts';
 import { measureStretch, type Stretch } from './stretch.ts';
 import { recordOf } from './stretch-record.ts';
+import { windowNote } from './window-note.ts';
 
 const ratioGoal = 4;
 const warmUpSeconds = 1;
@@ -101,6 +102,7 @@ class AppendSession implements Session {
       measurements: [...[...stretches].flatMap(([way, stretch]) => measure(way, stretch)), ...ratiosOf(stretches)],
       failures,
       notes: [
+        windowNote('appends'),
         `nats-server ${this.#broker.version}, file storage, ${this.#options.partitions} log stream(s); each side alone in its stretch`,
       ],
       stretches: [...stretches.values()].map((one) => recordOf(one, { 'sent to acknowledged': one.result.latency })),

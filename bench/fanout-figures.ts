@@ -10,6 +10,7 @@
 import type { Delivered } from './fanout-checks.ts';
 import { LatencyHistogram } from './histogram.ts';
 import { totalCpu } from './process-meter.ts';
+import { lightWaitGoal, queueSums } from './queue-waits.ts';
 import type { Measurement } from './scenario.ts';
 import type { Stretch } from './stretch.ts';
 import { saturatedP99MsMax } from './sustained-rate.ts';
@@ -71,6 +72,7 @@ export function measure(stretch: Stretch<Delivered>, load: Load): Measurement[] 
     { subject, name: 'messages per read of a socket', unit: '', value: deliveries / reads },
     { subject, name: 'latency p50', unit: 'ms', value: p50Ms, ...latencyGoal(subject, load, 'p50') },
     { subject, name: 'latency p99', unit: 'ms', value: p99Ms, ...latencyGoal(subject, load, 'p99') },
+    ...queueSums(subject, stretch.queues, load.rate <= lightRateMax ? lightWaitGoal : undefined),
   ];
 }
 

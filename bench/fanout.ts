@@ -27,6 +27,7 @@ import { openServers, type Servers } from './servers.ts';
 import { measureStretch, type Stretch } from './stretch.ts';
 import { recordOf } from './stretch-record.ts';
 import { saturatedP99MsMax, SustainedRate } from './sustained-rate.ts';
+import { windowNote } from './window-note.ts';
 
 const posterConnections = 64;
 
@@ -125,7 +126,7 @@ class FanoutSession implements Session {
         ...peers.flatMap((peer) => ratios(belfry, peer, this.#options)),
       ],
       failures: all.flatMap(({ subject, result }) => result.failures.map((failure) => `${subject}: ${failure}`)),
-      notes: [windowNote, ...this.#rate.notes('belfry'), ...this.#peers.flatMap((peer) => peer.notes())],
+      notes: [windowNote('deliveries'), ...this.#rate.notes('belfry'), ...this.#peers.flatMap((peer) => peer.notes())],
       stretches: all.map((one) => recordOf(one, { 'post due to delivered': latencyOf(one).encode() })),
       details: belfry.details,
     };
@@ -172,8 +173,3 @@ class FanoutSession implements Session {
     return { rate, reports, failures: [...failures, ...checkDelivery(reports, this.#options.sockets, firstId, count)] };
   }
 }
-
-const windowNote =
-  `under load belfry's posts wait for each other at most ${limits.commitWindowMs} ms before their append, ` +
-  `its batches ${limits.batchWindowMs} ms more, and a gateway that writes for more than ${limits.batchShareMaxPercent} % of ` +
-  `its time rests for up to ${limits.batchRestMsMax} ms`;

@@ -77,7 +77,7 @@ export function timesDetail(records: readonly FaultRecord[]): Detail {
 /** A kind of fault is a subject of its own: its curves stand beside those of the others. */
 export function curveStretches(curves: readonly FaultCurve[]): StretchRecord[] {
   const { beforeMs, afterMs, stepMs } = curveSpan;
-  const unknown = { processes: [], hops: [], clients: [], othersCores: 0, ownCores: 0, failures: [] };
+  const unknown = { processes: [], hops: [], queues: [], clients: [], othersCores: 0, ownCores: 0, failures: [] };
   return curves.map(({ kind, waits, points }) => ({
     ...unknown,
     subject: kind,

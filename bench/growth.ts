@@ -12,6 +12,7 @@ import { natsServerOption, textBytesOption } from './server-options.ts';
 import { openServers, type Servers } from './servers.ts';
 import { measureStretch } from './stretch.ts';
 import { recordOf, type StretchRecord } from './stretch-record.ts';
+import { windowNote } from './window-note.ts';
 import { latenciesOf, ratesOf, Workspace } from './workspace.ts';
 
 const warmUpSeconds = 1;
@@ -84,7 +85,7 @@ class GrowthSession implements Session {
     return {
       measurements: growthMeasurements(measured),
       failures: this.#failures.splice(0),
-      notes: [costNote],
+      notes: [windowNote('deliveries'), costNote],
       stretches: this.#stretches.splice(0),
       details: growthTables(measured),
     };
@@ -141,7 +142,7 @@ class GrowthSession implements Session {
     this.#failures.push(...failures.map((failure) => `${subject}: ${failure}`));
     this.#measured.push(measuredOf(point, stretch, idle));
     // Latency by hop at every point would bury the table.
-    this.#stretches.push(recordOf({ ...stretch, hops: [] }, latenciesOf(stretch.result)));
+    this.#stretches.push(recordOf({ ...stretch, hops: [], queues: [] }, latenciesOf(stretch.result)));
   }
 }
 

@@ -1,13 +1,14 @@
 /**
- * Latency by hop of a message's journey over a stretch: the roles count it in histograms of /metrics (platform/metrics.ts);
- * what they counted between start() and stop() is the difference.
+ * Where messages spent their time inside over a stretch: latency by hop of their journey, and waits in our queues. The
+ * roles count both in histograms of /metrics (platform/metrics.ts); what they counted between start() and stop() is the
+ * difference (metric-histograms.ts).
  *
- * H1  Buckets are coarse, so percentiles are read off a straight line within their bucket. What lies beyond the last
- *     bucket counts as its bound.
- * H2  Only roles on this machine can be asked; a role that does not answer adds nothing.
+ * H1  Only roles on this machine can be asked; a role that does not answer adds nothing.
  */
 import type { RoleProcess } from './process-meter.ts';
 import { listeningPorts } from './listening-ports.ts';
+import { durationsBetween, parseHistograms } from './metric-histograms.ts';
+import type { QueueWait } from './queue-waits.ts';
 
 export type HopLatency = {
   readonly hop: string;
@@ -16,16 +17,14 @@ export type HopLatency = {
   readonly p99Ms: number;
 };
 
-/** By hop: how many were at most so many seconds, by that bound. */
-export type HopCounts = ReadonlyMap<string, ReadonlyMap<number, number>>;
+export type Inside = { readonly hops: readonly HopLatency[]; readonly queues: readonly QueueWait[] };
 
 const tracedRoles = ['webapp', 'worker', 'gateway'];
 const answerMs = 2_000;
-const sample = /^belfry_hop_duration_seconds_bucket\{([^}]*)\} (\S+)$/gm;
 
 export class HopMeter {
   readonly #urls: readonly string[];
-  #from: HopCounts = new Map();
+  #from = '';
 
   constructor(processes: readonly RoleProcess[]) {
     const traced = processes.filter(({ role }) => tracedRoles.includes(role));
@@ -36,57 +35,34 @@ export class HopMeter {
     this.#from = await this.#read();
   }
 
-  /** Hops that something passed through since start(). */
-  async stop(): Promise<HopLatency[]> {
-    return hopLatencies(this.#from, await this.#read());
+  /** Hops and queues that something passed through since start(). */
+  async stop(): Promise<Inside> {
+    return insideBetween(this.#from, await this.#read());
   }
 
-  async #read(): Promise<HopCounts> {
-    return parseHops((await Promise.all(this.#urls.map(readText))).join('\n'));
+  async #read(): Promise<string> {
+    return (await Promise.all(this.#urls.map(readText))).join('\n');
   }
 }
 
-/** Of the /metrics of any number of processes, added up. */
-export function parseHops(text: string): HopCounts {
-  const hops = new Map<string, Map<number, number>>();
-  for (const [, labels = '', value] of text.matchAll(sample)) {
-    const hop = labelOf(labels, 'hop');
-    const bound = labelOf(labels, 'le');
-    const seconds = bound === '+Inf' ? Infinity : Number(bound);
-    const counts = hops.get(hop) ?? new Map<number, number>();
-    hops.set(hop, counts.set(seconds, (counts.get(seconds) ?? 0) + Number(value)));
-  }
-  return hops;
+/** Of two readings of the /metrics of any number of processes. */
+export function insideBetween(from: string, to: string): Inside {
+  const grown = (metric: string, labels: readonly string[]) => {
+    const [before, after] = [from, to].map((text) => parseHistograms(text, metric, labels));
+    return durationsBetween(before ?? new Map(), after ?? new Map());
+  };
+  return {
+    hops: grown('belfry_hop_duration_seconds', ['hop']).map(({ key: hop, count, p50Ms, p99Ms }) => ({
+      ...{ hop, count, p50Ms, p99Ms },
+    })),
+    queues: grown('belfry_queue_wait_seconds', ['role', 'queue']).map(({ key, ...waits }) => {
+      const [role = '', queue = ''] = key.split(' ');
+      return { role, queue, ...waits };
+    }),
+  };
 }
 
-export function hopLatencies(from: HopCounts, to: HopCounts): HopLatency[] {
-  return [...to].flatMap(([hop, counts]) => {
-    const bounds = [...counts.keys()].toSorted((a, b) => a - b);
-    const grown = bounds.map((bound) => ({
-      bound,
-      count: (counts.get(bound) ?? 0) - (from.get(hop)?.get(bound) ?? 0),
-    }));
-    const count = grown.at(-1)?.count ?? 0;
-    return count === 0 ? [] : [{ hop, count, p50Ms: percentileMs(grown, 0.5), p99Ms: percentileMs(grown, 0.99) }];
-  });
-}
-
-/** H1 */
-function percentileMs(grown: readonly { readonly bound: number; readonly count: number }[], share: number): number {
-  const wanted = (grown.at(-1)?.count ?? 0) * share;
-  let below = { bound: 0, count: 0 };
-  for (const step of grown) {
-    if (step.count >= wanted) {
-      if (step.bound === Infinity) break;
-      const part = (wanted - below.count) / (step.count - below.count);
-      return (below.bound + (step.bound - below.bound) * part) * 1_000;
-    }
-    below = step;
-  }
-  return below.bound * 1_000;
-}
-
-/** Public ports answer with something else, which has no hops in it; H2. */
+/** Public ports answer with something else, which has no hops in it; H1. */
 async function readText(url: string): Promise<string> {
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(answerMs) });
@@ -94,8 +70,4 @@ async function readText(url: string): Promise<string> {
   } catch {
     return '';
   }
-}
-
-function labelOf(labels: string, name: string): string {
-  return new RegExp(`(?:^|,)${name}="([^"]*)"`).exec(labels)?.[1] ?? '';
 }

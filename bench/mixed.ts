@@ -27,6 +27,7 @@ import { openServers, type Servers } from './servers.ts';
 import type { Stretch } from './stretch.ts';
 import { recordOf } from './stretch-record.ts';
 import { latenciesOf, Workspace, type Work, type Worked } from './workspace.ts';
+import { windowNote } from './window-note.ts';
 import { planMembers } from './workspace-plan.ts';
 
 const warmUpSeconds = 2;
@@ -103,7 +104,7 @@ class MixedSession implements Session {
     return {
       measurements: measure(stretch),
       failures: stretch.result.failures,
-      notes: [this.#shape(), ...endedNotes(stretch.result)],
+      notes: [windowNote('deliveries'), this.#shape(), ...endedNotes(stretch.result)],
       stretches: [recordOf(stretch, latenciesOf(stretch.result))],
       details: stretch.details,
     };

@@ -1,7 +1,8 @@
 /**
  * `belfry bench posts`: what a durable post costs the servers, from HTTP request to acknowledgement.
  *
- * Connections that stay open, each with one post in flight, over many channels. The cost is the CPU time of all server
+ * A closed loop: connections that stay open, each with one post in flight, over many channels; a latency counts from when
+ * its post was sent, and there are as many posts as the servers take. The cost is the CPU time of all server
  * processes, nats-server included, divided by the acknowledged posts. Nobody listens: fan-out is another scenario's.
  */
 import { defineOptions, integerSchema, type OptionValues, switchSchema, UsageError } from '../platform/config.ts';
@@ -14,6 +15,7 @@ import { LoadGroup } from './load-group.ts';
 import { parseText } from './message-text.ts';
 import type { PostsLoad } from './posts-load.ts';
 import { totalCpu } from './process-meter.ts';
+import { queueSums } from './queue-waits.ts';
 import {
   checkWarmUp,
   defineScenario,
@@ -28,9 +30,14 @@ import { serverOptions, textBytesOption } from './server-options.ts';
 import { openServers, type Servers } from './servers.ts';
 import { measureStretch, type Stretch } from './stretch.ts';
 import { recordOf } from './stretch-record.ts';
+import { saturatedP99MsMax } from './sustained-rate.ts';
+import { windowNote } from './window-note.ts';
 
-const cpuPerPostGoalUs = 100;
+/** Of channels that are warm, all connections busy. */
+const goals: Goals = { cpuUs: { atMost: 100 }, p99Ms: { atMost: saturatedP99MsMax } };
 const warmUpSeconds = 2;
+const closedLoopNote =
+  'a closed loop: each connection sends its next post when it has the answer, and a latency counts from when its post was sent';
 /** Channels whose log is read back after each run; the others are checked by their acknowledgements. */
 const channelsRead = 8;
 const historyMessages = 200;
@@ -55,6 +62,8 @@ const options = defineOptions({
   ...textBytesOption,
   ...serverOptions,
 });
+
+type Goals = { readonly cpuUs?: Goal; readonly p99Ms?: Goal };
 
 type Options = OptionValues<typeof options>;
 
@@ -123,9 +132,9 @@ class PostsSession implements Session {
     };
     const stretch = await measureStretch(this.#context, side, () => this.#load.callAll('post', { seconds, once }));
     return {
-      measurements: measure(stretch, once ? undefined : { atMost: cpuPerPostGoalUs }),
+      measurements: measure(stretch, once ? {} : goals),
       failures: [...stretch.result.flatMap((report) => report.failures), ...(await this.#checkLogs())],
-      notes: [],
+      notes: [windowNote('posts'), closedLoopNote],
       stretches: [recordOf(stretch, { 'sent to acknowledged': latencyOf(stretch).encode() })],
       details: stretch.details,
     };
@@ -159,8 +168,8 @@ function latencyOf({ result }: Stretch<readonly PostsReport[]>): LatencyHistogra
   return LatencyHistogram.merged(result.map((report) => report.latency));
 }
 
-function measure(stretch: Stretch<readonly PostsReport[]>, goal: Goal | undefined): Measurement[] {
-  const { cpu, seconds, subject } = stretch;
+function measure(stretch: Stretch<readonly PostsReport[]>, { cpuUs, p99Ms: p99Goal }: Goals): Measurement[] {
+  const { cpu, seconds, subject, queues } = stretch;
   const posts = stretch.result.reduce((sum, report) => sum + report.posts, 0);
   const { p50Ms, p99Ms } = latencyOf(stretch).percentiles();
   const perPostUs = (roles?: readonly string[]) => (totalCpu(cpu, roles) * 1e6) / posts;
@@ -172,11 +181,12 @@ function measure(stretch: Stretch<readonly PostsReport[]>, goal: Goal | undefine
   }));
   return [
     { subject, name: 'posts acknowledged', unit: '/s', value: posts / seconds },
-    { subject, name: 'server CPU per post', unit: 'us', value: perPostUs(), ...(goal === undefined ? {} : { goal }) },
+    { subject, name: 'server CPU per post', unit: 'us', value: perPostUs(), ...(cpuUs && { goal: cpuUs }) },
     ...byRole,
     { subject, name: 'latency p50', unit: 'ms', value: p50Ms },
-    { subject, name: 'latency p99', unit: 'ms', value: p99Ms },
+    { subject, name: 'latency p99', unit: 'ms', value: p99Ms, ...(p99Goal && { goal: p99Goal }) },
     { subject, name: 'server CPU in use', unit: 'cores', value: totalCpu(cpu) / seconds },
+    ...queueSums(subject, queues),
   ];
 }
 

@@ -182,7 +182,9 @@ class ResumeSession implements Session {
         ms('wide', `${name}, warm`, warm.wallMs, goals.wideMs),
       ],
       failures: [...cold.failures, ...warm.failures].map((failure) => `wide: ${failure}`),
-      stretches: [recordOf({ ...stretch, hops: [] }, { 'wanted back to caught up': merged([cold.done, warm.done]) })],
+      stretches: [
+        recordOf({ ...stretch, hops: [], queues: [] }, { 'wanted back to caught up': merged([cold.done, warm.done]) }),
+      ],
     };
   }
 
@@ -204,7 +206,7 @@ class ResumeSession implements Session {
       measurements: [...stormMeasurements(reports), ...postMeasurements(calm.result.latency, posts.latency)],
       failures: [...failures, ...wrong.flat()].map((failure) => `storm: ${failure}`),
       stretches: [
-        recordOf({ ...calm, hops: [] }, { [postLatency]: calm.result.latency }),
+        recordOf({ ...calm, hops: [], queues: [] }, { [postLatency]: calm.result.latency }),
         recordOf(stretch, { ...latenciesOf(reports), [postLatency]: posts.latency }),
       ],
       details: stretch.details,

@@ -26,6 +26,7 @@ import { natsServerOption, textBytesOption } from './server-options.ts';
 import { measureStretch } from './stretch.ts';
 import { recordOf, type StretchRecord } from './stretch-record.ts';
 import { formatNumber } from './table.ts';
+import { windowNote } from './window-note.ts';
 
 const warmUpSeconds = 1;
 const partitions = 1;
@@ -33,6 +34,8 @@ const partitions = 1;
 /** Gateways of a region from which on it gets one copy: none has as many, or every one has. */
 const ways = { each: 1_000_000, region: 1 } as const;
 type Way = keyof typeof ways;
+
+const gatewaysNote = 'the CPU of the gateways is not counted: they are connections of the load';
 
 const options = defineOptions({
   gatewaysMax: {
@@ -91,7 +94,7 @@ class SpreadSession implements Session {
     return {
       measurements: points.map(measurementOf),
       failures: this.#failures.splice(0),
-      notes: [crossingNote(points), 'the CPU of the gateways is not counted: they are connections of the load'],
+      notes: [windowNote('batches'), crossingNote(points), gatewaysNote],
       stretches: this.#stretches.splice(0),
       details: [tableOf(points)],
     };
@@ -151,7 +154,7 @@ class SpreadSession implements Session {
     const [report] = stretch.result;
     if (report === undefined) throw new Error('spread: no report');
     this.#fail(gateways, way, [...report.failures, ...(await load.callAll('late', null)).flat()]);
-    this.#stretches.push(recordOf({ ...stretch, hops: [] }, { 'due to acknowledged': report.latency }));
+    this.#stretches.push(recordOf({ ...stretch, hops: [], queues: [] }, { 'due to acknowledged': report.latency }));
     const { p99Ms } = LatencyHistogram.decode(report.latency).percentiles();
     return { gateways, way, posts: report.posts, cpu: stretch.cpu, p99Ms };
   }

@@ -4,14 +4,15 @@
  */
 import { clientBoundNote, fullMachineNote } from './client-bound.ts';
 import { LatencyHistogram } from './histogram.ts';
-import type { HopLatency } from './hop-meter.ts';
+import type { Inside } from './hop-meter.ts';
 import type { ProcessUse } from './process-meter.ts';
 import type { RatePoint } from './rate-meter.ts';
 import type { ClientUse } from './self-meter.ts';
 import type { Stretch } from './stretch.ts';
 import { formatNumber } from './table.ts';
 
-export type StretchRecord = {
+/** `hops`, `queues`: empty where the servers cannot be asked. */
+export type StretchRecord = Inside & {
   readonly subject: string;
   readonly seconds: number;
   /** Every latency that was counted, as an encoded HDR histogram of microseconds (histogram.ts). */
@@ -19,8 +20,6 @@ export type StretchRecord = {
   readonly rate: RateRecord | null;
   /** The servers; empty where they are not on this machine. */
   readonly processes: readonly ProcessUse[];
-  /** Where messages spent their time inside; empty where the servers cannot be asked. */
-  readonly hops: readonly HopLatency[];
   /** The load processes. */
   readonly clients: readonly ClientUse[];
   readonly othersCores: number;
@@ -41,9 +40,10 @@ const noticeableCores = 0.1;
 /** `latencies`: encoded histograms by what they count from where to where. */
 export function recordOf(stretch: Stretch<unknown>, latencies: Readonly<Record<string, string>>): StretchRecord {
   const { rate = null, ...rest } = stretch;
-  const { subject, seconds, processes, hops, clients, othersCores, ownCores, failures } = rest;
+  const { subject, seconds, processes, hops, queues, clients, othersCores, ownCores, failures } = rest;
   const named = Object.entries(latencies).map(([name, histogram]) => ({ name, histogram }));
-  return { subject, seconds, latencies: named, rate, processes, hops, clients, othersCores, ownCores, failures };
+  const measured = { processes, hops, queues, clients, othersCores, ownCores, failures };
+  return { subject, seconds, latencies: named, rate, ...measured };
 }
 
 /** What a reader of the figures must know about how they came about; `records` of all runs, `cores` of the machine. */

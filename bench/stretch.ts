@@ -1,12 +1,12 @@
 /**
- * Measures a stretch of work: the servers' CPU and memory by process and latency by hop, the load's own CPU and lag, how
- * the rate went, and the servers' profiles where those are wanted.
+ * Measures a stretch of work: the servers' CPU and memory by process, latency by hop and waits in queues, the load's own
+ * CPU and lag, how the rate went, and the servers' profiles where those are wanted.
  *
  * R1  What is read while it lasts (counts, memory) is read twice a second, so it costs nothing that shows.
  * R2  A process that ends meanwhile makes the stretch fail: its CPU is not counted whole. Where processes are killed on
  *     purpose (`successors`) that is no failure; what one used in its last half second is then not counted.
  */
-import { HopMeter, type HopLatency } from './hop-meter.ts';
+import { HopMeter, type Inside } from './hop-meter.ts';
 import { liveLine } from './live-line.ts';
 import { readMachineCpu } from './machine-cpu.ts';
 import { cpuByRole, ProcessMeter, type CpuByRole, type ProcessUse, type RoleProcess } from './process-meter.ts';
@@ -33,12 +33,11 @@ export type Side = {
   readonly progress?: { readonly noun: string; count(): Promise<number> };
 };
 
-export type Stretch<T> = {
+export type Stretch<T> = Inside & {
   readonly subject: string;
   readonly result: T;
   readonly cpu: CpuByRole;
   readonly processes: readonly ProcessUse[];
-  readonly hops: readonly HopLatency[];
   readonly clients: readonly ClientUse[];
   readonly rate: { readonly noun: string; readonly points: readonly RatePoint[] } | undefined;
   readonly seconds: number;
@@ -75,12 +74,12 @@ export async function measureStretch<T>(context: RunContext, side: Side, work: (
     const { ownSeconds, othersSeconds } = readMachineCpu(pids);
     const ownCores = (ownSeconds - before.ownSeconds) / seconds;
     const othersCores = (othersSeconds - before.othersSeconds) / seconds;
-    const hops = await hopMeter.stop();
+    const inside = await hopMeter.stop();
     const clients = (await Promise.all(load.map((one) => one.endWatch()))).flat();
     const failures = meter.gone().map(({ role, pid }) => `a ${role} process (${pid}) ended during the run`);
     const profiles = profiler === undefined ? [] : await profiler.stop();
     return {
-      ...{ subject, result, seconds, hops, clients, othersCores, ownCores, failures },
+      ...{ subject, result, seconds, ...inside, clients, othersCores, ownCores, failures },
       processes: uses,
       cpu: cpuByRole(uses),
       rate: progress === undefined ? undefined : { noun: progress.noun, points: looker.points() },

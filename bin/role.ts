@@ -118,18 +118,28 @@ async function openContext(role: Role, options: RoleOptions, lifecycle: Lifecycl
   endOnBugs(lifecycle);
   lifecycle.listen();
   const access = natsAccess(options, role, incarnation);
-  const broker = await openBroker(role, access, logger, lifecycle);
-  const settings = await mustReadSettings(broker);
   const metrics = createMetrics({ role, id });
+  const broker = await openBroker(role, access, { logger, metrics, lifecycle });
+  const settings = await mustReadSettings(broker);
   return {
     ...{ role, id, incarnation, clock, rng, logger, metrics, lifecycle, broker, settings },
     connectSystem: () => openSystem(access, options, logger, lifecycle),
   };
 }
 
-/** Only workers touch records. */
-async function openBroker(role: Role, access: NatsAccess, logger: Logger, lifecycle: Lifecycle): Promise<Broker> {
-  const broker = await connectNats({ ...access, clock: systemClock, logger, records: role === 'worker' });
+/** Only workers touch records. Of the lanes, two carry messages: their writes are measured. */
+async function openBroker(
+  role: Role,
+  access: NatsAccess,
+  { logger, metrics, lifecycle }: Pick<RoleContext, 'logger' | 'metrics' | 'lifecycle'>,
+): Promise<Broker> {
+  const { send, send_log } = metrics.queues;
+  const sendWaits = new Map([
+    ['commands', send],
+    ['append', send_log],
+    ['append-more', send_log],
+  ]);
+  const broker = await connectNats({ ...access, clock: systemClock, logger, records: role === 'worker', sendWaits });
   lifecycle.onShutdown('broker', () => broker.close());
   return broker;
 }

@@ -9,6 +9,7 @@
 import { jetstream } from '@nats-io/jetstream';
 import { defined } from '../platform/assert.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
+import type { DurationTimer } from '../platform/duration-histogram.ts';
 import { limits } from '../platform/limits.ts';
 import { type Logger, silentLogger } from '../platform/logger.ts';
 import type { Broker, ConnectionRef, KeyValue, Messaging, RecordStore } from './broker.ts';
@@ -29,6 +30,8 @@ export interface NatsOptions extends NatsAccess {
   readonly records?: boolean;
   readonly clock?: Clock;
   readonly logger?: Logger;
+  /** By lane: how long the first message of each write was made to wait for it. */
+  readonly sendWaits?: ReadonlyMap<string, DurationTimer>;
 }
 
 /** @throws BrokerUnusableError */
@@ -39,7 +42,10 @@ export async function connectNats(options: NatsOptions): Promise<Broker> {
   const lanes = options.records === false ? messagingLanes : [...messagingLanes, ...recordLanes];
   const links: NatsLink[] = [];
   try {
-    for (const lane of lanes) links.push(new NatsLink(lane, await dial(options, lane), clock, onError));
+    for (const lane of lanes) {
+      const connection = await dial(options, lane);
+      links.push(new NatsLink({ lane, connection, clock, onError, waits: options.sendWaits?.get(lane) }));
+    }
     return assemble(options, links, await replicasOf(options, links));
   } catch (error) {
     await Promise.all(links.map((link) => link.connection.close()));

@@ -14,6 +14,7 @@
  */
 import type { NatsConnection, Subscription } from '@nats-io/transport-node';
 import type { Clock } from '../platform/clock.ts';
+import type { DurationTimer } from '../platform/duration-histogram.ts';
 import { limits } from '../platform/limits.ts';
 import { BrokerUnusableError, type ConnectionRef, type LaneStatus } from './broker.ts';
 import { versionRefusal } from './nats-dial.ts';
@@ -36,24 +37,38 @@ interface Internals {
   readonly protocol: { unsub(subscription: Subscription): void; sendCommand(bytes: Uint8Array): void };
 }
 
+export interface NatsLinkOptions {
+  readonly lane: string;
+  readonly connection: NatsConnection;
+  readonly clock: Clock;
+  /** Hears what the server refuses (permissions above all); it never concerns a single call's outcome. */
+  readonly onError: (lane: string, error: Error) => void;
+  /** How long the first message of each write was made to wait for it. */
+  readonly waits?: DurationTimer | undefined;
+}
+
 export class NatsLink {
   readonly lane: string;
   readonly connection: NatsConnection;
   readonly #listeners = new Set<(status: LaneStatus) => void>();
   readonly #clock: Clock;
+  readonly #waits: DurationTimer | undefined;
   readonly #pace = new SendPace();
   readonly #outgoing = new PublishWriter(limits.sendSlabBytes);
   #status: LaneStatus = 'connected';
   /** One write is scheduled at a time, whatever leaves before it by its size: what is published until then goes with it. */
   #sendScheduled = false;
-  /** Messages that wait for the next write. */
+  /** That write is not at the end of its turn but spaced from the one before. */
+  #isSpaced = false;
+  /** Messages that wait for the next write, and when the first of them came. */
   #gathered = 0;
+  #gatheredSinceMs = 0;
 
-  /** `onError` hears what the server refuses (permissions above all); it never concerns a single call's outcome. */
-  constructor(lane: string, connection: NatsConnection, clock: Clock, onError: (lane: string, error: Error) => void) {
+  constructor({ lane, connection, clock, onError, waits }: NatsLinkOptions) {
     this.lane = lane;
     this.connection = connection;
     this.#clock = clock;
+    this.#waits = waits;
     void this.#follow(onError);
   }
 
@@ -72,6 +87,7 @@ export class NatsLink {
    */
   publish(subject: string, data: Uint8Array, reply?: string, headers?: string): void {
     if (!this.connected) return;
+    if (this.#gathered === 0) this.#gatheredSinceMs = this.#clock.monotonicMs();
     if (!this.#sendScheduled) this.#scheduleSend();
     this.#outgoing.publish(subject, data, reply, headers);
     this.#gathered += 1;
@@ -91,16 +107,18 @@ export class NatsLink {
   sendOutgoing(): void {
     if (this.#outgoing.bytes === 0) return;
     this.#gathered = 0;
+    this.#waits?.observe(this.#isSpaced ? this.#clock.monotonicMs() - this.#gatheredSinceMs : 0);
     const bytes = this.#outgoing.take();
     if (this.connected) this.#internals().protocol.sendCommand(bytes);
   }
 
   #scheduleSend(): void {
     this.#sendScheduled = true;
-    const waitMs = this.#pace.take(this.#clock.monotonicMs());
+    const waitMs = this.#pace.take(this.#gatheredSinceMs);
+    this.#isSpaced = waitMs > 0;
     const send = () => {
       this.#sendScheduled = false;
-      if (waitMs > 0 && this.#isAlone()) this.#pace.forgive();
+      if (this.#isSpaced && this.#isAlone()) this.#pace.forgive();
       this.sendOutgoing();
     };
     if (waitMs === 0) this.#clock.defer(send);

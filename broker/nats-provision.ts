@@ -63,7 +63,7 @@ async function makeAll(
   clock: Clock,
   inboxPrefix: string,
 ): Promise<void> {
-  const link = new NatsLink('provision', connection, clock, () => undefined);
+  const link = new NatsLink({ lane: 'provision', connection, clock, onError: () => undefined });
   const payloadBytesMax = serverOf(connection).max_payload;
   const parts = { link, jetstream: jetstream(connection), inboxPrefix, clock, payloadBytesMax };
   const cluster = new NatsKeyValue(parts, BUCKET_CLUSTER);

@@ -27,7 +27,10 @@ export async function connectNatsSystem(options: NatsSystemOptions): Promise<Bro
   const logger = options.logger ?? silentLogger;
   const connection = await dial(options, 'system');
   const clock = options.clock ?? systemClock;
-  const link = new NatsLink('system', connection, clock, (lane, error) => logger.warn('nats_error', { lane, error }));
+  const link = new NatsLink({
+    ...{ lane: 'system', connection, clock },
+    onError: (lane, error) => logger.warn('nats_error', { lane, error }),
+  });
   const system = new NatsSystem(link, clock, inboxPrefixOf(options));
   await connection.flush();
   const [refusal] = await system.refusals();

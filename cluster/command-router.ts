@@ -22,7 +22,7 @@ import { TurnBundles } from '../broker/turn-bundles.ts';
 import type { Clock, Timer } from '../platform/clock.ts';
 import { limits } from '../platform/limits.ts';
 import type { Logger } from '../platform/logger.ts';
-import type { HopTimer } from '../platform/metrics.ts';
+import type { DurationTimer } from '../platform/duration-histogram.ts';
 import type {
   Envelope,
   GatewayRef,
@@ -45,7 +45,7 @@ export interface CommandRouterOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** How long each command took, from here to its outcome. Absent: nothing is measured. */
-  readonly routeTimer?: HopTimer;
+  readonly routeTimer?: DurationTimer;
   /** A gateway's replies travel in its batches; it hands them to `resolve`. */
   readonly via?: GatewayRef;
   /** A slot's row, as far as the table at hand says (C4). Absent: any answer counts. */

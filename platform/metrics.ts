@@ -1,29 +1,45 @@
 /**
- * Metrics of one process: a prom-client registry, and a latency histogram per hop of a message's journey.
+ * Metrics of one process: a prom-client registry, a latency histogram per hop of a message's journey, and one per queue
+ * in which messages wait for others on purpose.
  *
- * M1  Observing a hop costs a few additions: buckets are plain counters, and prom-client only sees them when
- *     somebody scrapes. Its own `observe` hashes labels on every call, which the hot path cannot afford.
+ * M1  Observing a hop or a wait costs a few additions (duration-histogram.ts).
  * M2  Names start with `belfry_`, units are last (`_seconds`, `_bytes`, `_total`); labels have few values, never ids
  *     of channels or users.
  * M3  A registry belongs to one Metrics object, so that several may live in one process (tests, `belfry dev`).
  */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { Metric } from 'prom-client';
+import { DurationHistogram, type DurationTimer } from './duration-histogram.ts';
 
 /** ingress: HTTP or frame to command; route: command to reply; append: CAS append; fanout: append to batch; socket: batch to socket. */
 export const hops = ['ingress', 'route', 'append', 'fanout', 'socket'] as const;
 export type Hop = (typeof hops)[number];
 
-const bucketSeconds = [
-  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
-] as const;
+/**
+ * mailbox: behind the actor's activation or the turn before; commit: the channel's window; append: a place among the
+ * worker's appends; send_log and send: a connection's write, of appends and of all else that is about messages; batch: the
+ * gateways' batches; rest: the gateway's rest.
+ */
+export const queues = ['mailbox', 'commit', 'append', 'send_log', 'batch', 'send', 'rest'] as const;
+export type Queue = (typeof queues)[number];
 
-const hopMetricName = 'belfry_hop_duration_seconds';
+const hopDurations = {
+  name: 'belfry_hop_duration_seconds',
+  help: 'Time that messages spent in one hop of their journey, in seconds.',
+  label: 'hop',
+  values: hops,
+  bucketSeconds: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+} as const;
 
-export type HopTimer = {
-  /** Milliseconds on a monotonic clock. Negative and NaN count as 0. */
-  observe(durationMs: number): void;
-};
+const queueWaits = {
+  name: 'belfry_queue_wait_seconds',
+  help: 'How long the oldest of what left a queue together was made to wait there, in seconds.',
+  label: 'queue',
+  values: queues,
+  bucketSeconds: [
+    0, 0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.004, 0.006, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 1,
+  ],
+} as const;
 
 export type MetricsOptions = {
   role: string;
@@ -34,7 +50,12 @@ export type MetricsOptions = {
 
 export type Metrics = {
   readonly registry: Registry;
-  readonly hops: Readonly<Record<Hop, HopTimer>>;
+  readonly hops: Readonly<Record<Hop, DurationTimer>>;
+  /**
+   * One observation for each batch, write or turn that leaves the queue: how long its oldest message was made to wait. 0 for
+   * what leaves in the turn of the event loop in which it came: the rest of that turn is work, and part of the hops.
+   */
+  readonly queues: Readonly<Record<Queue, DurationTimer>>;
   counter(name: string, help: string, labels?: readonly string[]): Counter;
   gauge(name: string, help: string, labels?: readonly string[]): Gauge;
   /** A gauge that is read when somebody scrapes: for sizes that are known anyway. */
@@ -50,12 +71,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
   registry.setDefaultLabels({ role: options.role, node: options.id });
   if (options.processMetrics !== false) collectDefaultMetrics({ register: registry });
   const registers = [registry];
-  const histogram = new HopHistogram();
+  const hopHistogram = new DurationHistogram<Hop>(hopDurations);
+  const queueHistogram = new DurationHistogram<Queue>(queueWaits);
   // A registry asks a metric for `name`, `get` and `reset` only; its type asks for the whole class.
-  registry.registerMetric(histogram as unknown as Metric);
+  for (const histogram of [hopHistogram, queueHistogram]) registry.registerMetric(histogram as unknown as Metric);
   return {
     registry,
-    hops: histogram.timers,
+    hops: hopHistogram.timers,
+    queues: queueHistogram.timers,
     counter: (name, help, labels = []) => new Counter({ name, help, labelNames: [...labels], registers }),
     gauge: (name, help, labels = []) => new Gauge({ name, help, labelNames: [...labels], registers }),
     gaugeOf(name, help, read) {
@@ -83,60 +106,4 @@ export function createMetrics(options: MetricsOptions): Metrics {
       return { contentType: registry.contentType, body: await registry.metrics() };
     },
   };
-}
-
-class Buckets implements HopTimer {
-  readonly counts = new Float64Array(bucketSeconds.length + 1);
-  sumSeconds = 0;
-
-  observe(durationMs: number): void {
-    const seconds = durationMs > 0 ? durationMs / 1_000 : 0;
-    let at = 0;
-    while (at < bucketSeconds.length && seconds > (bucketSeconds[at] ?? 0)) at += 1;
-    this.counts[at] = (this.counts[at] ?? 0) + 1;
-    this.sumSeconds += seconds;
-  }
-
-  reset(): void {
-    this.counts.fill(0);
-    this.sumSeconds = 0;
-  }
-}
-
-type HopLabels = 'hop' | 'le';
-type Sample = { labels: Partial<Record<HopLabels, string | number>>; value: number; metricName: string };
-
-/** The buckets in the shape that a registry reads from one of prom-client's own histograms (M1). */
-class HopHistogram {
-  readonly name = hopMetricName;
-  readonly timers: Readonly<Record<Hop, Buckets>> = {
-    ingress: new Buckets(),
-    route: new Buckets(),
-    append: new Buckets(),
-    fanout: new Buckets(),
-    socket: new Buckets(),
-  };
-
-  get(): Promise<{ name: string; help: string; type: string; values: Sample[]; aggregator: string }> {
-    const help = 'Time that messages spent in one hop of their journey, in seconds.';
-    const values = hops.flatMap((hop) => samplesOf(hop, this.timers[hop]));
-    return Promise.resolve({ name: this.name, help, type: 'histogram', values, aggregator: 'sum' });
-  }
-
-  reset(): void {
-    for (const hop of hops) this.timers[hop].reset();
-  }
-}
-
-function samplesOf(hop: Hop, buckets: Buckets): Sample[] {
-  let total = 0;
-  const samples: Sample[] = [];
-  for (const [at, count] of buckets.counts.entries()) {
-    total += count;
-    const le = bucketSeconds[at] ?? '+Inf';
-    samples.push({ labels: { le, hop }, value: total, metricName: `${hopMetricName}_bucket` });
-  }
-  samples.push({ labels: { hop }, value: buckets.sumSeconds, metricName: `${hopMetricName}_sum` });
-  samples.push({ labels: { hop }, value: total, metricName: `${hopMetricName}_count` });
-  return samples;
 }

@@ -134,10 +134,10 @@ class GatewayServer implements Gateway {
   }
 
   #wire(listener: WebSocketListener): void {
-    const { ref, node, sender, clock, logger, broker, limits: tightened } = this.#options;
+    const { ref, node, sender, clock, logger, broker, metrics, limits: tightened } = this.#options;
     const slotsOf = (worker: Incarnation): readonly number[] => node.table().slotsOf(worker);
     const shell = new GatewayShell({
-      ...{ ref, sockets: listener, sender, slotsOf, clock, logger },
+      ...{ ref, sockets: listener, sender, slotsOf, clock, logger, restWaits: metrics.queues.rest },
       ...(tightened === undefined ? {} : { limits: tightened }),
     });
     // On one lane, so that what a worker says by both arrives in the order in which it said it.

@@ -11,6 +11,7 @@
 import type { Machine } from '../machine.ts';
 import { roleFigures } from '../role-figures.ts';
 import type { Measurement, RunResult } from '../scenario.ts';
+import { queueFigures } from '../queue-waits.ts';
 import { notesOf } from '../stretch-record.ts';
 import { figuresOf, type Figure } from './figures.ts';
 
@@ -51,7 +52,7 @@ export function resultOf(measured: Measured): Result {
     ...{ failed: failures.length > 0, failures, notes },
     roles: figuresOf(runs.map((run) => ({ measurements: run.stretches.flatMap(roleFigures) }))),
     figures: figuresOf(
-      runs.map((run) => ({ measurements: [...run.measurements, ...run.stretches.flatMap(hopFigures)] })),
+      runs.map((run) => ({ measurements: [...run.measurements, ...run.stretches.flatMap(insideFigures)] })),
     ),
   };
 }
@@ -61,12 +62,13 @@ export function encodeResult(result: Result): string {
   return `${JSON.stringify(result, null, 1)}\n`;
 }
 
-/** Latency by hop is measured wherever there are servers that trace it: no scenario has to ask for it. */
-function hopFigures({ subject, hops }: RunResult['stretches'][number]): Measurement[] {
-  return hops.flatMap(({ hop, p50Ms, p99Ms }) => [
+/** Latency by hop and waits in queues are measured wherever there are servers that trace them: no scenario has to ask. */
+function insideFigures({ subject, hops, queues }: RunResult['stretches'][number]): Measurement[] {
+  const byHop = hops.flatMap(({ hop, p50Ms, p99Ms }) => [
     { subject, name: `hop ${hop}, p50`, unit: 'ms', value: p50Ms },
     { subject, name: `hop ${hop}, p99`, unit: 'ms', value: p99Ms },
   ]);
+  return [...byHop, ...queueFigures(subject, queues)];
 }
 
 function stretchFailures({ subject, failures }: RunResult['stretches'][number]): string[] {

@@ -29,6 +29,10 @@ describe('belfry bench posts', () => {
     expect(run.stdout).toMatch(/^posts: one run of 3 s; /);
     expect(run.stdout).toMatch(/^belfry +posts acknowledged +[\d,.]+ +\/s$/m);
     expect(run.stdout).not.toContain('FAILED');
+    expect(run.stdout).toMatch(/^belfry +latency p99 .*<= 50: (met|missed)$/m);
+    expect(run.stdout).toMatch(/^belfry +waits in our queues, sum of p99s +[\d,.]+ +ms$/m);
+    expect(run.stdout).toMatch(/^note: windows in force: .*before a channel's append$/m);
+    expect(run.stdout).toMatch(/^note: a closed loop: /m);
     expect(run.code).toBe(0);
   });
 
@@ -55,18 +59,38 @@ describe('belfry bench posts', () => {
     expect(Math.round(rate * (run?.stretches[0]?.seconds ?? 0))).toBe(24);
   }, 60_000);
 
-  it('keeps everything as JSON: figures, latencies, rates, processes by role, hops, the load itself; and no token', async () => {
+  it('keeps everything as JSON: figures, latencies, rates, processes by role, hops, queues, the load itself; and no token', async () => {
     const text = await readFile(json, 'utf8');
     expect(text).not.toMatch(/xox|xadm/);
     const result = JSON.parse(text) as Record<string, unknown>;
     expect(result).toMatchObject({ format: 1, scenario: 'posts', failed: false, failures: [] });
     expect(result).toMatchObject({ options: { seconds: 3, runs: 1, connections: 8, loadProcs: 1 } });
     const [stretch] = (result['runs'] as { stretches: Record<string, unknown>[] }[]).flatMap((one) => one.stretches);
-    const { processes, hops: traced } = stretch as { processes: { role: string }[]; hops: { hop: string }[] };
+    const {
+      processes,
+      hops: traced,
+      queues: waits,
+    } = stretch as {
+      processes: { role: string }[];
+      hops: { hop: string }[];
+      queues: { role: string; queue: string; count: number }[];
+    };
     const roles = processes.map(({ role }) => role);
     expect(roles).toEqual(expect.arrayContaining(['nats', 'webapp', 'worker', 'gateway', 'supervisor']));
     const hops = traced.map(({ hop }) => hop);
     expect(hops).toEqual(expect.arrayContaining(['ingress', 'route', 'append']));
+    const queues = waits.map(({ role, queue }) => `${role} ${queue}`);
+    const passed = [
+      'webapp send',
+      'worker mailbox',
+      'worker commit',
+      'worker append',
+      'worker send_log',
+      'worker send',
+    ];
+    expect(queues).toEqual(expect.arrayContaining(passed));
+    // Nobody listens: a post that is acknowledged has nothing to deliver.
+    expect(queues).not.toContain('gateway rest');
     expect(stretch?.['latencies']).toHaveLength(1);
     expect(stretch?.['clients']).toEqual([{ cores: expect.any(Number), lagP99Ms: expect.any(Number) }]);
   });

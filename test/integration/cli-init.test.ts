@@ -81,7 +81,9 @@ describe('roles one by one', () => {
     for (const node of [w1, g1, web]) {
       expect(await page(node, '/healthz')).toEqual({ status: 200, text: 'ok\n' });
       expect(await page(node, '/readyz')).toEqual({ status: 200, text: 'ready\n' });
-      expect((await page(node, '/metrics')).text).toMatch(/belfry_hop_duration_seconds_bucket\{.*role="\w+"/);
+      const { text } = await page(node, '/metrics');
+      for (const metric of ['hop_duration', 'queue_wait'])
+        expect(text).toMatch(new RegExp(`belfry_${metric}_seconds_bucket\\{.*role="\\w+"`));
     }
     // Without the system account a worker says that it will notice the dead later.
     expect(worker.stderr()).toContain('"event":"no_system_account"');

@@ -7,7 +7,7 @@ import type { Broker } from '../../broker/broker.ts';
 import { CommandRouter } from '../../cluster/command-router.ts';
 import type { SlotGrant, SlotHost } from '../../cluster/slot-host.ts';
 import type { Logger } from '../../platform/logger.ts';
-import { hops, type Metrics } from '../../platform/metrics.ts';
+import { hops, queues, type Metrics } from '../../platform/metrics.ts';
 import type { Incarnation } from '../../protocol/ids.ts';
 import { ProcessClock } from './sim-clock.ts';
 import { TEAM } from './sim-names.ts';
@@ -114,8 +114,10 @@ export class SimWorker {
 }
 
 const nothing = (): void => {};
+const noTimers = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, { observe: nothing }]));
 const noMetrics = {
-  hops: Object.fromEntries(hops.map((hop) => [hop, { observe: nothing }])),
+  hops: noTimers(hops),
+  queues: noTimers(queues),
   gaugeOf: nothing,
   counterOf: nothing,
 } as unknown as Metrics;

@@ -4,10 +4,12 @@ import { Mailbox } from '../../../actors/mailbox.ts';
 import { Passivation } from '../../../actors/passivation.ts';
 import { ManualClock } from '../../../platform/clock.ts';
 import { createMemoryLogger } from '../../../platform/logger.ts';
+import { RecordedWaits } from '../../support/recorded-waits.ts';
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 let clock: ManualClock;
+let waits: RecordedWaits;
 let handled: string[];
 let refused: string[];
 let made: number;
@@ -17,6 +19,7 @@ let turns: ((taken: string[]) => Promise<void>)[];
 
 beforeEach(() => {
   clock = new ManualClock();
+  waits = new RecordedWaits();
   handled = [];
   refused = [];
   made = 0;
@@ -64,6 +67,7 @@ function makeCell(logger = createMemoryLogger().logger) {
     },
     refuse: (message, failure) => void refused.push(`${message}: ${failure.kind}`),
     idle: () => {},
+    waits,
   });
 }
 
@@ -87,6 +91,34 @@ test('what comes during a turn waits for its end and then goes together', async 
   end();
   await cell.idle();
   expect(groups).toEqual([['a'], ['b', 'c']]);
+});
+
+test('each turn counts once, with how long its oldest message waited for the turn before it; gathering is not that', async () => {
+  const cell = makeCell();
+  let end = (): void => {};
+  cell.tell('a', 1);
+  await cell.idle();
+  expect(waits.take()).toEqual([0]);
+  turns = [() => new Promise((resolve) => (end = resolve))];
+  cell.tell('b', 1);
+  expect(waits.take()).toEqual([0]);
+  cell.tell('c', 1);
+  clock.advance(3);
+  cell.tell('d', 1);
+  clock.advance(4);
+  let gathered = (): void => {};
+  gatherings = [new Promise((resolve) => (gathered = resolve))];
+  end();
+  await settle();
+  expect(waits.take()).toEqual([7]);
+  clock.advance(2);
+  cell.tell('e', 1);
+  gathered();
+  await cell.idle();
+  cell.tell('f', 1);
+  await cell.idle();
+  expect(waits.take()).toEqual([0]);
+  expect(handled).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
 });
 
 test('a full mailbox takes nothing more, by count and by bytes', () => {

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { BatchRest } from '../../../actors/batch-rest.ts';
+import { RecordedWaits } from '../../support/recorded-waits.ts';
 
 const limits = { batchShareMaxPercent: 50, batchBurstMs: 16, batchRestMsMax: 20, batchBacklogBytesMax: 10 };
 
@@ -10,10 +11,13 @@ let turnEnds: (() => void)[];
 let timers: { readonly atMs: number; readonly run: () => void }[];
 let handled: string[];
 let rest: BatchRest;
+let waits: RecordedWaits;
 
 beforeEach(() => {
   [nowMs, turnMs, turnEnds, timers, handled] = [0, 8, [], [], []];
+  waits = new RecordedWaits();
   rest = new BatchRest({
+    waits,
     clock: {
       monotonicMs: () => nowMs,
       defer: (run) => void turnEnds.push(run),
@@ -106,5 +110,19 @@ describe('batches', () => {
     expect(handled).toEqual(['a']);
     take('ccc');
     expect(handled).toEqual(['a', 'bbbbbbbb', 'ccc']);
+  });
+
+  test('count with what each waited', () => {
+    turnMs = 12;
+    for (const text of ['a', 'b']) {
+      take(text);
+      endTurn();
+    }
+    take('c');
+    sleepUntil(31);
+    take('d');
+    expect(waits.take()).toEqual([0, 0]);
+    sleepUntil(32);
+    expect(waits.take()).toEqual([8, 1]);
   });
 });

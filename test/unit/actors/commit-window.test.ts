@@ -2,16 +2,19 @@ import { beforeEach, expect, test } from 'vitest';
 import { CommitPace, CommitWindow } from '../../../actors/commit-window.ts';
 import { ManualClock } from '../../../platform/clock.ts';
 import { limits } from '../../../platform/limits.ts';
+import { RecordedWaits } from '../../support/recorded-waits.ts';
 
 const { commitWindowMs, commitWindowTurnsCount } = limits;
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 let clock: ManualClock;
 let window: CommitWindow;
+let waits: RecordedWaits;
 
 beforeEach(() => {
   clock = new ManualClock();
-  window = new CommitWindow(clock);
+  waits = new RecordedWaits();
+  window = new CommitWindow(clock, waits);
 });
 
 /** Enters; true if the turn began at once. */
@@ -69,4 +72,16 @@ test('busy channels begin their turns together', async () => {
   await settle();
   expect(begun.sort()).toEqual(['a', 'b']);
   expect(clock.pendingCount).toBe(0);
+});
+
+test('each turn counts once, with what it waited: nothing while there is room, up to a window under load', () => {
+  const [a, b] = [new CommitPace(), new CommitPace()];
+  makeBusy(a, b);
+  expect(waits.take()).toEqual(Array.from({ length: 2 * commitWindowTurnsCount }, () => 0));
+  void window.enter(a);
+  clock.advance(1);
+  void window.enter(b);
+  expect(waits.take()).toEqual([]);
+  clock.advance(commitWindowMs - 1);
+  expect(waits.take()).toEqual([commitWindowMs, commitWindowMs - 1]);
 });

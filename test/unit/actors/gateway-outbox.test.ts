@@ -7,6 +7,7 @@ import { limits } from '../../../platform/limits.ts';
 import { BATCH_BYTES_MAX, decodeBatch, type Batch, type BatchEntry } from '../../../protocol/batches.ts';
 import type { Incarnation } from '../../../protocol/ids.ts';
 import { GENERAL } from '../../support/actor-lab.ts';
+import { RecordedWaits } from '../../support/recorded-waits.ts';
 
 const ref = (name: string) => ({ region: 'local', incarnation: name as Incarnation });
 const entry = (seq: number, bytes = 10): BatchEntry => ({
@@ -19,6 +20,7 @@ const entry = (seq: number, bytes = 10): BatchEntry => ({
 let clock: ManualClock;
 let sent: { subject: string; batch: Batch; bytes: number }[];
 let outboxes: GatewayOutboxes;
+let waits: RecordedWaits;
 
 beforeEach(() => {
   clock = new ManualClock();
@@ -27,7 +29,8 @@ beforeEach(() => {
     publish: (subject: string, data: Uint8Array) =>
       void sent.push({ subject, batch: decodeBatch(data), bytes: data.length }),
   };
-  outboxes = new GatewayOutboxes({ worker: 'w-1' as Incarnation, messaging, clock });
+  waits = new RecordedWaits();
+  outboxes = new GatewayOutboxes({ worker: 'w-1' as Incarnation, messaging, clock, waits });
 });
 
 const full = () => sent.filter(({ batch }) => batch.entries.length > 0);
@@ -56,6 +59,17 @@ test('under load batches wait for each other, at most the window', () => {
   clock.advance(limits.batchWindowMs - 1);
   expect(full()).toHaveLength(2);
   expect(full()[1]?.batch.entries).toHaveLength(2);
+});
+
+test('what leaves at the end of its turn counts as not having waited, what the window gathers with its oldest wait', () => {
+  const outbox = outboxes.of(ref('g'));
+  outbox.add(entry(1), 20);
+  clock.advance(0);
+  outbox.add(entry(2), 20);
+  clock.advance(1);
+  outbox.add(entry(3), 20);
+  clock.advance(limits.batchWindowMs - 1);
+  expect(waits.take()).toEqual([0, limits.batchWindowMs]);
 });
 
 test('over any sizes batches are numbered densely, keep the order and stay within their bytes', () => {

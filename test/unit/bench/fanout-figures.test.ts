@@ -69,12 +69,24 @@ describe('measure', () => {
   });
 });
 
+describe('waits in queues', () => {
+  const waits = { role: 'worker', queue: 'commit', count: 1, meanMs: 1, p50Ms: 0, p99Ms: 4 };
+  const p99s = (load: typeof light) =>
+    measure({ ...belfry, queues: [waits] }, load).find(({ name }) => name.endsWith('sum of p99s'));
+
+  it('have a goal at light load, and under load are only shown', () => {
+    expect(p99s(light)).toMatchObject({ value: 4, goal: { atMost: 1 } });
+    expect(p99s(saturated)).toMatchObject({ value: 4 });
+    expect(p99s(saturated)?.goal).toBeUndefined();
+  });
+});
+
 function stretch(subject: string, deliveries: number, cpu: Record<string, number>, latencyMs = 10): Stretch<Delivered> {
   const latency = new LatencyHistogram();
   latency.record(latencyMs * 1_000);
   const report = { deliveries, reads: deliveries, latency: latency.encode(), ids: [], failures: [] };
   const result = { rate: 64, reports: [report], failures: [] };
-  const known = { processes: [], hops: [], clients: [], rate: undefined, details: [], failures: [] };
+  const known = { processes: [], hops: [], queues: [], clients: [], rate: undefined, details: [], failures: [] };
   const rest = { ...known, othersCores: 0, ownCores: 0 };
   return { subject, result, cpu: new Map(Object.entries(cpu)), seconds: 1, ...rest };
 }

@@ -30,6 +30,7 @@ function sideOf(subject: string, order: string[], processes: ReturnType<TurnSide
   const rest = {
     processes: [],
     hops: [],
+    queues: [],
     clients: [],
     rate: undefined,
     othersCores: 0,

@@ -59,6 +59,7 @@ describe('the page', () => {
     expect(page).toContain(
       '<span class="key c0"></span>worker</td><td class="number">1</td><td class="number">0.500</td>',
     );
+    expect(page).toContain('queue commit (worker), p99');
     expect(page).toContain('a note of the run');
     expect(page).toContain('<td>sockets</td><td>100</td>');
   });
@@ -153,6 +154,7 @@ function stretchOf(subject: string): StretchRecord {
       seconds: 1,
       clients: [],
       hops: [{ hop: 'append', count: 9, p50Ms: 1, p99Ms: 7 }],
+      queues: [{ role: 'worker', queue: 'commit', count: 9, meanMs: 1, p50Ms: 0, p99Ms: 4.5 }],
       othersCores: 0,
       ownCores: 1,
       failures: [],

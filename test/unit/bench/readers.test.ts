@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { hopLatencies, parseHops } from '../../../bench/hop-meter.ts';
+import { insideBetween } from '../../../bench/hop-meter.ts';
 import { parseAnswer } from '../../../bench/http-client.ts';
 import { listeningPorts, parseListening } from '../../../bench/listening-ports.ts';
 import { makeText, parseText } from '../../../bench/message-text.ts';
@@ -100,7 +100,7 @@ describe('latency by hop', () => {
       bucket('append', '0.01', 30, 'b'),
       bucket('append', '+Inf', 30, 'b'),
     ];
-    const [append] = hopLatencies(parseHops(before.join('\n')), parseHops([...after, ...other].join('\n')));
+    const [append] = insideBetween(before.join('\n'), [...after, ...other].join('\n')).hops;
     // 70 up to 1 ms, 30 more up to 10 ms.
     expect(append).toMatchObject({ hop: 'append', count: 100 });
     expect(append?.p50Ms).toBeCloseTo(50 / 70);
@@ -109,9 +109,7 @@ describe('latency by hop', () => {
 
   it('leaves out hops that nothing passed through, and ends at the last bound', () => {
     const after = [bucket('socket', '0.5', 0), bucket('socket', '+Inf', 3), bucket('route', '+Inf', 0)];
-    expect(hopLatencies(new Map(), parseHops(after.join('\n')))).toEqual([
-      { hop: 'socket', count: 3, p50Ms: 500, p99Ms: 500 },
-    ]);
+    expect(insideBetween('', after.join('\n')).hops).toEqual([{ hop: 'socket', count: 3, p50Ms: 500, p99Ms: 500 }]);
   });
 });
 

@@ -108,7 +108,7 @@ describe('formatNumber', () => {
 });
 
 const quietStretch = {
-  ...{ subject: 'belfry', seconds: 5, latencies: [], rate: null, processes: [], hops: [], clients: [] },
+  ...{ subject: 'belfry', seconds: 5, latencies: [], rate: null, processes: [], hops: [], queues: [], clients: [] },
   ...{ othersCores: 0, ownCores: 0, failures: [] },
 };
 

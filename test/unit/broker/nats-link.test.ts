@@ -3,15 +3,18 @@ import { beforeEach, expect, test } from 'vitest';
 import { NatsLink } from '../../../broker/nats-link.ts';
 import { ManualClock } from '../../../platform/clock.ts';
 import { limits } from '../../../platform/limits.ts';
+import { RecordedWaits } from '../../support/recorded-waits.ts';
 
 let clock: ManualClock;
 let writes: number[];
 let link: NatsLink;
+let waits: RecordedWaits;
 
 beforeEach(() => {
   clock = new ManualClock();
   writes = [];
-  link = new NatsLink('append', fakeConnection(), clock, () => undefined);
+  waits = new RecordedWaits();
+  link = new NatsLink({ lane: 'append', connection: fakeConnection(), clock, onError: () => undefined, waits });
 });
 
 /** Connected for good; notes the size of each write. */
@@ -57,4 +60,17 @@ test('who publishes one thing after the other waits for one write in many, and u
   expect(waitsOf(1)).toBeLessThanOrEqual(1_000 / limits.sendBurstMax);
   clock.advance(1_000);
   expect(waitsOf(2)).toBeGreaterThan(900);
+});
+
+test('each write counts once: as no wait at the end of its turn, and with its first message when it was spaced', () => {
+  for (let turn = 0; turn < limits.sendBurstMax; turn += 1) {
+    for (let i = 0; i < 3; i += 1) link.publish('s', small);
+    clock.advance(0);
+  }
+  expect(waits.take()).toEqual(Array.from({ length: limits.sendBurstMax }, () => 0));
+  link.publish('s', small);
+  clock.advance(1);
+  link.publish('s', small);
+  clock.advance(limits.sendSpacingMs - 1);
+  expect(waits.take()).toEqual([limits.sendSpacingMs]);
 });

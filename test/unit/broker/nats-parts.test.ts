@@ -127,7 +127,8 @@ describe('a server', () => {
     const server = await startFakeServer('2.10.27');
     const complaints: string[] = [];
     const connection = await dial(access(server.url), 'commands');
-    const link = new NatsLink('commands', connection, systemClock, (_lane, { message }) => complaints.push(message));
+    const onError = (_lane: string, { message }: Error) => void complaints.push(message);
+    const link = new NatsLink({ lane: 'commands', connection, clock: systemClock, onError });
     server.version = '2.9.10';
     server.drop();
     await until('the old server to be left twice', () => complaints.length > 1);

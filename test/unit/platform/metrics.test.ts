@@ -19,6 +19,15 @@ describe('metrics', () => {
     expect(body).toContain('role="worker"');
   });
 
+  it('expose a histogram per queue, in which what did not wait has a bucket of its own', async () => {
+    const metrics = createMetrics(name);
+    for (const waitMs of [0, 0, 0.05, 0.9, 3.1, 2_000]) metrics.queues.commit.observe(waitMs);
+    const { body } = await metrics.expose();
+    const upTo = (le: string) => sample(body, 'belfry_queue_wait_seconds_bucket', 'queue="commit"', `le="${le}"`);
+    expect(['0', '0.0001', '0.001', '0.003', '0.004', '+Inf'].map(upTo)).toEqual([2, 3, 4, 4, 5, 6]);
+    expect(sample(body, 'belfry_queue_wait_seconds_count', 'queue="rest"')).toBe(0);
+  });
+
   it('count every observation in exactly one bucket, whatever its value', async () => {
     const values = fc.array(fc.double({ min: -10, max: 1e6 }), { maxLength: 50 });
     await fc.assert(
