@@ -182,6 +182,7 @@ export class ChannelActor implements Behaviour<ActorMessage> {
       messages.push(defined(mailbox.shift(), 'channel-actor/mailbox-has-next'));
     }
     this.#messages = messages;
+    this.#pace.takes(messages.length);
   }
 
   #decideAll(): void {

@@ -57,6 +57,8 @@ export interface GatewayShellOptions {
   readonly limits?: Partial<GatewayLimits>;
   /** How long batches waited for the gateway's rest to end. */
   readonly restWaits?: DurationTimer;
+  /** How long a batch took, once its turn had come. */
+  readonly socketTimer?: DurationTimer;
 }
 
 /** Kinds of batches. */
@@ -97,7 +99,7 @@ export class GatewayShell {
     this.#batches = new FrameSlices({
       clock,
       limits: { frameSliceMs: limits.batchSliceMs, frameBacklogBytesMax: limits.batchBacklogBytesMax },
-      handle: (kind, bytes) => (kind === REGION ? this.#regionBatch(bytes) : this.#batch(bytes)),
+      handle: (kind, bytes) => this.#anyBatch(kind, bytes),
     });
     this.#rest = new BatchRest({
       ...{ clock, limits },
@@ -174,6 +176,14 @@ export class GatewayShell {
       this.#running = false;
     }
     if (this.#state.sessions.size === 0) this.#onEmpty?.();
+  }
+
+  #anyBatch(kind: number, bytes: Uint8Array): void {
+    const { clock, socketTimer } = this.#options;
+    const startedMs = clock.monotonicMs();
+    if (kind === REGION) this.#regionBatch(bytes);
+    else this.#batch(bytes);
+    socketTimer?.observe(clock.monotonicMs() - startedMs);
   }
 
   #batch(bytes: Uint8Array): void {

@@ -6,7 +6,7 @@ export type Measured = 'appends' | 'posts' | 'batches' | 'deliveries';
 
 const windows: readonly (readonly [Measured, string])[] = [
   ['appends', `${limits.sendSpacingMs} ms before each write to a connection of the broker`],
-  ['posts', `${limits.commitWindowMs} ms before a channel's append`],
+  ['posts', `${limits.commitWindowWideMs} ms before a channel's append`],
   ['batches', `${limits.batchWindowMs} ms before a worker's batches to gateways`],
   [
     'deliveries',

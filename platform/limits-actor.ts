@@ -27,6 +27,9 @@ export const actorLimits = {
   /** Least time between two turns of a channel under load, and the turns in a row that show it to be under load. */
   commitWindowMs: 4,
   commitWindowTurnsCount: 4,
+  /** The same after a turn that took so many messages. */
+  commitWindowWideMs: 12,
+  commitWindowWideCount: 3,
   /** Appends of one worker in flight, one a channel. Beyond: channels wait for a free place. */
   appendsInFlightMax: 16_384,
   /** Ids in one block of a channel's members (64 KiB at 31 characters each), channels in one of a user's memberships. Beyond: it splits. */

@@ -11,7 +11,7 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { Metric } from 'prom-client';
 import { DurationHistogram, type DurationTimer } from './duration-histogram.ts';
 
-/** ingress: HTTP or frame to command; route: command to reply; append: CAS append; fanout: append to batch; socket: batch to socket. */
+/** ingress: HTTP request to command; route: command to reply; append: CAS append; fanout: append to batch; socket: a batch's way to its sockets' buffers. */
 export const hops = ['ingress', 'route', 'append', 'fanout', 'socket'] as const;
 export type Hop = (typeof hops)[number];
 

@@ -137,15 +137,14 @@ class GatewayServer implements Gateway {
     const { ref, node, sender, clock, logger, broker, metrics, limits: tightened } = this.#options;
     const slotsOf = (worker: Incarnation): readonly number[] => node.table().slotsOf(worker);
     const shell = new GatewayShell({
-      ...{ ref, sockets: listener, sender, slotsOf, clock, logger, restWaits: metrics.queues.rest },
+      ...{ ref, sockets: listener, sender, slotsOf, clock, logger },
+      ...{ restWaits: metrics.queues.rest, socketTimer: metrics.hops.socket },
       ...(tightened === undefined ? {} : { limits: tightened }),
     });
     // On one lane, so that what a worker says by both arrives in the order in which it said it.
     const lane = broker.commands;
-    const own = lane.subscribe(subjects.batch(ref), ({ data }) => this.#receive(() => shell.receive(data)));
-    const region = lane.subscribe(subjects.regionBatch(ref.region), ({ data }) =>
-      this.#receive(() => shell.receiveRegion(data)),
-    );
+    const own = lane.subscribe(subjects.batch(ref), ({ data }) => shell.receive(data));
+    const region = lane.subscribe(subjects.regionBatch(ref.region), ({ data }) => shell.receiveRegion(data));
     this.#shell = shell;
     this.#stops.push(
       () => own.unsubscribe(),
@@ -155,13 +154,6 @@ class GatewayServer implements Gateway {
     node.onSlotsServed((slots) => shell.post({ kind: 'rows-changed', slots }));
     this.#watchTokens(shell);
     this.#expose(listener, shell);
-  }
-
-  #receive(take: () => void): void {
-    const { clock, metrics } = this.#options;
-    const startedMs = clock.monotonicMs();
-    take();
-    metrics.hops.socket.observe(clock.monotonicMs() - startedMs);
   }
 
   #watchBackpressure(listener: WebSocketListener): void {

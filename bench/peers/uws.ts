@@ -11,7 +11,7 @@ import { DeployedSide, type Deployment, type Own } from './deployed-side.ts';
 import type { UwsServer } from './uws-server.ts';
 
 /** The longest that Belfry's own windows keep a message on its way from the channel to the socket. */
-const widestMs = limits.commitWindowMs + limits.sendSpacingMs + limits.batchWindowMs + limits.batchRestMsMax;
+const widestMs = limits.commitWindowWideMs + limits.sendSpacingMs + limits.batchWindowMs + limits.batchRestMsMax;
 
 export const uwsPeer = bareUws('uws', 'one bare uWebSockets.js process: the ceiling', ({ windowMs }) => windowMs);
 export const wideUwsPeer = bareUws(

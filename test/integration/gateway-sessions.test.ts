@@ -162,6 +162,21 @@ describe('a session', () => {
   });
 });
 
+describe('a batch', () => {
+  it('is timed once, when it is handled', async () => {
+    const alice = await lab.session(ALICE);
+    const counted = async () => {
+      const { body } = await lab.metrics.expose();
+      const line = body.split('\n').find((one) => one.startsWith('belfry_hop_duration_seconds_count{hop="socket"'));
+      return Number(line?.split(' ')[1]);
+    };
+    const before = await counted();
+    for (const text of ['one', 'two', 'three']) say(text);
+    await alice.frame(named('three'));
+    expect(await counted()).toBe(before + 3);
+  });
+});
+
 describe('many sockets that read too slowly', () => {
   const budget = 16 * 1_024 * 1_024;
   const slowCount = 20;

@@ -4,7 +4,7 @@ import { ManualClock } from '../../../platform/clock.ts';
 import { limits } from '../../../platform/limits.ts';
 import { RecordedWaits } from '../../support/recorded-waits.ts';
 
-const { commitWindowMs, commitWindowTurnsCount } = limits;
+const { commitWindowMs, commitWindowTurnsCount, commitWindowWideCount, commitWindowWideMs } = limits;
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 let clock: ManualClock;
@@ -59,6 +59,48 @@ test('under load turns begin a window apart, and after a rest at once again', as
   }
   clock.advance(2 * commitWindowMs);
   expect(begins(pace)).toBe(true);
+});
+
+test('turns that take many messages are further apart, until one takes few', async () => {
+  const pace = new CommitPace();
+  makeBusy(pace);
+  const nextAfter = async (): Promise<number> => {
+    let begun = false;
+    void window.enter(pace)?.then(() => (begun = true));
+    for (let waitedMs = 0; ; waitedMs += 1) {
+      await settle();
+      if (begun) return waitedMs;
+      clock.advance(1);
+    }
+  };
+  expect(await nextAfter()).toBe(commitWindowMs);
+  pace.takes(commitWindowWideCount);
+  expect(await nextAfter()).toBe(commitWindowWideMs);
+  pace.takes(commitWindowWideCount - 1);
+  expect(await nextAfter()).toBe(commitWindowMs);
+});
+
+test('a burst of many messages makes no channel wait that had room before', () => {
+  const pace = new CommitPace();
+  for (let turn = 0; turn < 20; turn += 1) {
+    expect(begins(pace)).toBe(true);
+    pace.takes(10 * commitWindowWideCount);
+    clock.advance(2 * commitWindowMs);
+  }
+});
+
+test('a channel that waits for the wide window keeps no other one waiting for it', async () => {
+  const [busiest, other] = [new CommitPace(), new CommitPace()];
+  makeBusy(busiest, other);
+  for (const pace of [busiest, other]) void window.enter(pace);
+  clock.advance(commitWindowMs);
+  busiest.takes(commitWindowWideCount);
+  const begun: string[] = [];
+  void window.enter(busiest)?.then(() => begun.push('busiest'));
+  void window.enter(other)?.then(() => begun.push('other'));
+  clock.advance(commitWindowMs);
+  await settle();
+  expect(begun).toEqual(['other']);
 });
 
 test('busy channels begin their turns together', async () => {

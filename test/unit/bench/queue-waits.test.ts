@@ -46,10 +46,10 @@ describe('waits in queues', () => {
 
 describe('the note about windows', () => {
   it('names each window that a scenario has in its way, as the limits set it', () => {
-    const { sendSpacingMs, commitWindowMs, batchWindowMs, batchRestMsMax } = limits;
+    const { sendSpacingMs, commitWindowWideMs, batchWindowMs, batchRestMsMax } = limits;
     const spacing = `${sendSpacingMs} ms before each write to a connection of the broker`;
     expect(windowNote('appends')).toMatch(new RegExp(`at most ${spacing}$`));
-    expect(windowNote('posts')).toMatch(new RegExp(`${spacing}, ${commitWindowMs} ms before a channel's append$`));
+    expect(windowNote('posts')).toMatch(new RegExp(`${spacing}, ${commitWindowWideMs} ms before a channel's append$`));
     expect(windowNote('batches')).toMatch(new RegExp(`, ${batchWindowMs} ms before a worker's batches to gateways$`));
     expect(windowNote('deliveries')).toContain(`, ${batchRestMsMax} ms at a gateway`);
   });
