@@ -4,8 +4,8 @@
  * side has one of these, so all are judged by the same rule.
  *
  * H1  It is sought in trials of equal length, up from a rate that anything sustains. One that fails is tried once more: on
- *     a shared machine one bad second says nothing. Nor does one rate: a side that gathers more under load may keep the
- *     bound again at the next, so the search ends at two in a row that fail.
+ *     a shared machine one bad second says nothing. Nor does a rate that fails narrowly: a side that gathers more under load
+ *     may keep the bound again at a higher one, so the search goes on up to one that the side cannot keep up with.
  * H2  At the edge itself a queue grows so slowly that a trial does not see it, but a run does: the rate is 0.85 of what
  *     the trials find, also where they find all that was asked for.
  * H3  A run that misses the bound all the same is measured again at 0.85 of its rate, `stepsDownMax` times a side at most;
@@ -19,6 +19,8 @@ import { formatNumber } from './table.ts';
 /** A figure bought with more latency than this does not count. */
 export const saturatedP99MsMax = 50;
 const lowestRate = 50;
+/** A side that is so late after a trial does not keep up: its queue grows. */
+const overrunP99Ms = 10 * saturatedP99MsMax;
 
 const halvings = 3;
 const headroom = 0.85;
@@ -76,13 +78,20 @@ export class SustainedRate {
 
 /** Messages a second (H2); never less than `lowestRate`, but for `most`. */
 async function soughtRate(most: number, deliver: (rate: number) => Promise<Delivered>): Promise<number> {
-  const sustained = async (rate: number) => isSustained(await deliver(rate)) || isSustained(await deliver(rate));
+  let isOverrun = false;
+  const sustained = async (rate: number) => {
+    const first = await deliver(rate);
+    if (isSustained(first)) return true;
+    const second = await deliver(rate);
+    isOverrun = [first, second].every((trial) => trial.failures.length > 0 || p99MsOf(trial) > overrunP99Ms);
+    return isSustained(second);
+  };
   let good = Math.min(lowestRate, most);
   let bad = Infinity;
   for (const rate of doublings(most)) {
     if (await sustained(rate)) [good, bad] = [rate, Infinity];
-    else if (bad === Infinity) bad = rate;
-    else break;
+    else bad = Math.min(bad, rate);
+    if (isOverrun) break;
   }
   for (let step = 0; step < halvings && bad !== Infinity; step += 1) {
     const middle = Math.round((good + bad) / 2);

@@ -36,9 +36,18 @@ describe('a sustained rate that is sought', () => {
     expect(rate).toBe(340);
   });
 
-  it('does not end where one rate fails and the next does not: who gathers more under load is quick again', async () => {
-    const rate = await found(1_000, (wanted) => serverOf(wanted > 150 && wanted < 300 ? 0 : 5_000)(wanted));
+  it('does not end where rates fail narrowly: who gathers more under load is quick again', async () => {
+    const rate = await found(1_000, (wanted) => serverOf(wanted > 150 && wanted < 500 ? 0 : 5_000)(wanted));
     expect(rate).toBe(850);
+  });
+
+  it('ends at a rate that the side cannot keep up with', async () => {
+    const tried: number[] = [];
+    await found(1_000, (wanted) => {
+      tried.push(wanted);
+      return serverOf(150, 10 * saturatedP99MsMax + 1)(wanted);
+    });
+    expect(Math.max(...tried)).toBe(200);
   });
 
   it('takes a rate that loses messages for too high, however quick the others were', async () => {
@@ -105,10 +114,10 @@ function runOf(deliver: (rate: number) => Promise<Delivered>) {
 }
 
 /** Delivers at once up to `most` messages a second, and late beyond. */
-function serverOf(most: number): (rate: number) => Promise<Delivered> {
+function serverOf(most: number, lateMs = saturatedP99MsMax + 1): (rate: number) => Promise<Delivered> {
   return async (rate) => {
     const latency = new LatencyHistogram();
-    latency.record((rate <= most ? saturatedP99MsMax - 1 : saturatedP99MsMax + 1) * 1_000);
+    latency.record((rate <= most ? saturatedP99MsMax - 1 : lateMs) * 1_000);
     const report = { deliveries: 1, reads: 1, latency: latency.encode(), ids: [1], failures: [] };
     return { rate, reports: [report], failures: [] };
   };
